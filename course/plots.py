@@ -1,0 +1,280 @@
+"""How the course shows things: figures, code and the map of the pipeline.
+
+Importing this module sets one matplotlib style for the whole series: large type, the Okabe-Ito
+colours (https://jfly.uni-koeln.de/color/), which colour-blind readers can tell apart, and a white
+background that is legible in light and dark themes.
+"""
+
+import base64
+import html
+import inspect
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+from torch import Tensor
+
+from course.training import History
+
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PINK, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+
+plt.rcParams.update(
+    {
+        "figure.figsize": (9, 4.5),
+        "figure.facecolor": "white",
+        "figure.constrained_layout.use": True,
+        "font.size": 14,
+        "axes.titlesize": 16,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "lines.linewidth": 2.5,
+        "legend.frameon": False,
+        "image.cmap": "gray",
+        # Colour and line style change together, so that neither is the only cue.
+        "axes.prop_cycle": cycler(
+            color=[BLUE, RED, GREEN, ORANGE, PINK, SKY],
+            linestyle=["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1))],
+        ),
+    }
+)
+
+
+def show_figure(fig: Figure, alt: str) -> None:
+    """Display a figure, sharp on every screen, with alternative text for those who cannot see it.
+
+    Args:
+        alt: one or two sentences that say what the figure shows.
+
+    Raises:
+        ValueError: if `alt` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("alt is empty: say in a sentence what the figure shows")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=200)
+    plt.close(fig)
+    width = round(fig.get_figwidth() * 100)  # half the pixels: sharp where pixels are small
+    data = base64.b64encode(buffer.getvalue()).decode()
+    display(
+        HTML(
+            f'<img width="{width}" style="max-width:100%" alt="{html.escape(alt)}" '
+            f'src="data:image/png;base64,{data}">'
+        )
+    )
+
+
+_CODE_CSS = """<style>
+.course-code { background: #f7f7f7; color: #1a1a1a; padding: 0.8em 1em; border-radius: 6px;
+  border: 1px solid #d0d0d0; overflow-x: auto; font-size: 1em; line-height: 1.45; }
+.course-code pre { color: inherit; background: none; margin: 0; font-size: 1em; }
+.course-code .linenos { color: #6b6b6b; margin-right: 1.2em; user-select: none; }
+.course-code .k, .course-code .kn, .course-code .kc, .course-code .ow { color: #00508a; }
+.course-code .s1, .course-code .s2, .course-code .sd, .course-code .sa { color: #7a3e00; }
+.course-code .c1 { color: #00614a; font-style: italic; }
+.course-code .nf, .course-code .nc, .course-code .fm { color: #000; font-weight: bold; }
+</style>"""
+
+
+def show(thing: Any) -> None:
+    """Show the source of a class, function or module of the course, with line numbers."""
+    source = inspect.getsource(thing)
+    name = getattr(thing, "__module__", None) or thing.__name__
+    formatter = HtmlFormatter(linenos="inline", cssclass="course-code")
+    display(
+        HTML(f"{_CODE_CSS}<p><code>{name}</code></p>{highlight(source, PythonLexer(), formatter)}")
+    )
+
+
+STAGES = [
+    "Data\ningestion",
+    "Data\npreparation",
+    "Modeling",
+    "Training",
+    "Evaluation",
+    "Deployment",
+    "Monitoring",
+]
+_NOTEBOOKS = ["01, 03", "03", "04, 05, 06", "02, 04, 07", "04, 07, 08", "09, 12", "12"]
+
+
+def show_pipeline(*current: str) -> None:
+    """Draw the seven stages of a machine-learning project and mark the current ones.
+
+    Args:
+        current: names of the stages to mark, such as ``"Training"``.
+
+    Raises:
+        ValueError: if a stage is unknown.
+    """
+    names = [stage.replace("\n", " ") for stage in STAGES]
+    for name in current:
+        if name not in names:
+            raise ValueError(f"unknown stage {name!r}: choose from {', '.join(names)}")
+    fig, ax = plt.subplots(figsize=(11, 2.1))
+    ax.set(xlim=(0, 7), ylim=(-0.65, 1.25))
+    ax.axis("off")
+    for i, stage in enumerate(STAGES):
+        marked = names[i] in current
+        box = FancyBboxPatch(
+            (i + 0.07, 0.2),
+            0.8,
+            0.8,
+            boxstyle="round,pad=0.02",
+            facecolor=BLUE if marked else "white",
+            edgecolor=BLUE if marked else "#555555",
+            linewidth=2,
+        )
+        ax.add_patch(box)
+        ax.text(
+            i + 0.47,
+            0.6,
+            stage,
+            ha="center",
+            va="center",
+            fontsize=13.5,
+            color="white" if marked else "black",
+            weight="bold" if marked else "normal",
+        )
+        ax.text(i + 0.47, -0.05, _NOTEBOOKS[i], ha="center", va="center", color="#444444")
+        if i < 6:
+            ax.add_patch(FancyArrowPatch((i + 0.89, 0.6), (i + 1.05, 0.6), arrowstyle="->", lw=2))
+    back = FancyArrowPatch(
+        (6.47, -0.2),
+        (0.47, -0.2),
+        connectionstyle="arc3,rad=-0.06",
+        arrowstyle="->",
+        lw=1.5,
+        color="#777777",
+        linestyle="--",
+        mutation_scale=15,
+    )
+    ax.add_patch(back)
+    ax.text(3.47, -0.52, "when the world changes, start again", ha="center", color="#444444")
+    marked_text = f" Marked: {', '.join(current)}." if current else ""
+    show_figure(
+        fig,
+        f"The seven stages in order: {', '.join(names)}; under each, the notebooks that teach it; "
+        f"a dashed arrow leads back from the last to the first.{marked_text}",
+    )
+
+
+def plot_history(history: History, title: str, baseline: float | None = None) -> None:
+    """Draw loss and accuracy over the epochs, for training and validation.
+
+    Args:
+        baseline: an accuracy to compare with, drawn as a grey line.
+    """
+    epochs = range(1, len(history.train_loss) + 1)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
+    left.plot(epochs, history.train_loss, marker="o", label="training")
+    left.plot(epochs, history.val_loss, marker="s", label="validation")
+    left.set(xlabel="epoch", ylabel="loss (mean a sample)", title="Loss")
+    right.plot(epochs, history.train_accuracy, marker="o", label="training")
+    right.plot(epochs, history.val_accuracy, marker="s", label="validation")
+    right.set(xlabel="epoch", ylabel="accuracy", title="Accuracy")
+    if baseline is not None:
+        right.axhline(baseline, color="#777777", linestyle=":", label=f"baseline {baseline:.2f}")
+    for ax in (left, right):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+    fig.suptitle(title)
+    show_figure(
+        fig,
+        f"{title}: learning curves over {len(epochs)} epochs. Validation loss goes from "
+        f"{history.val_loss[0]:.2f} to {history.val_loss[-1]:.2f}, validation accuracy from "
+        f"{history.val_accuracy[0]:.2f} to {history.val_accuracy[-1]:.2f}.",
+    )
+
+
+def confusion_matrix(predictions: Tensor, targets: Tensor, num_classes: int) -> Tensor:
+    """Count how often each class was taken for each other.
+
+    Args:
+        predictions, targets: class indices ``(N,)`` int64.
+
+    Returns:
+        ``(num_classes, num_classes)`` int64: row = true class, column = predicted class.
+    """
+    pairs = targets * num_classes + predictions
+    return pairs.bincount(minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def plot_confusion(predictions: Tensor, targets: Tensor, classes: Sequence[str]) -> None:
+    """Draw the confusion matrix: rows are true classes, columns are predictions."""
+    counts = confusion_matrix(predictions, targets, len(classes)).numpy()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fig, ax = plt.subplots(figsize=(9, 7.5))
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = range(len(classes))
+    ax.set_xticks(ticks, classes, rotation=45, ha="right")
+    ax.set_yticks(ticks, classes)
+    ax.set(xlabel="predicted", ylabel="true", title="How often each class was taken for each")
+    ax.grid(False)
+    for row in ticks:
+        for column in ticks:
+            if counts[row, column]:
+                color = "white" if shares[row, column] > 0.5 else "black"
+                ax.text(
+                    column,
+                    row,
+                    counts[row, column],
+                    ha="center",
+                    va="center",
+                    color=color,
+                    fontsize=12,
+                )
+    mistakes = counts - np.diag(np.diag(counts))
+    row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
+    show_figure(
+        fig,
+        f"Confusion matrix of {len(classes)} classes; the diagonal is correct. The commonest "
+        f"mistake: {classes[row]} taken for {classes[column]}, {mistakes.max()} times.",
+    )
+
+
+def show_images(
+    images: Sequence[Any], titles: Sequence[str], alt: str, columns: int = 5, size: float = 2.2
+) -> None:
+    """Draw a grid of pictures with a title over each.
+
+    Args:
+        images: PIL images, or tensors ``(H, W)``, ``(1, H, W)`` or ``(3, H, W)`` with values in
+            [0, 1]; for a normalised tensor call `denormalize` first.
+        columns: pictures in a row.
+        size: width and height of a picture in inches.
+    """
+    rows = -(-len(images) // columns)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(columns * size, rows * (size + 0.5)), squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, image, title in zip(axes.flat, images, titles, strict=False):
+        draw_image(ax, image)
+        ax.set_title(title, fontsize=14)
+    show_figure(fig, alt)
+
+
+def draw_image(ax: Axes, image: Any) -> None:
+    """Draw one PIL image or image tensor into `ax`, without a frame."""
+    if isinstance(image, Tensor):
+        image = image.detach().squeeze(0) if image.shape[0] == 1 else image.detach()
+        if image.ndim == 3:
+            image = image.permute(1, 2, 0)  # matplotlib wants (H, W, C)
+        ax.imshow(image.clamp(0, 1).cpu(), vmin=0, vmax=1)
+    else:
+        ax.imshow(image)
+    ax.axis("off")
