@@ -1,0 +1,45 @@
+"""What several tests need to know about the notebooks."""
+
+import functools
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from conftest import why_missing
+from course import paths
+
+NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
+NAMES = [path.stem for path in NOTEBOOKS]
+
+
+def read(name: str) -> NotebookNode:
+    return nbformat.read(paths.PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def is_fact(cell: NotebookNode) -> bool:
+    return "keep_output" in cell.metadata.get("tags", [])
+
+
+def seen(cell: NotebookNode) -> list[dict]:
+    """What a reader sees of the outputs: text and data, without counters and metadata."""
+    return [{k: o[k] for k in ("name", "text", "data") if k in o} for o in cell.outputs]
+
+
+@functools.cache
+def run_twice(name: str, folder: Path) -> tuple[NotebookNode, NotebookNode]:
+    """Execute every cell twice in a row, in `folder`; return the first and the second results."""
+    first = read(name)
+    for need in first.metadata.get("course", {}).get("needs", []):
+        if reason := why_missing(need):
+            pytest.skip(reason)
+    second = read(name)
+    client = NotebookClient(second, timeout=600, resources={"metadata": {"path": str(folder)}})
+    with client.setup_kernel():
+        for i, cell in enumerate(second.cells):
+            if cell.cell_type == "code":
+                first.cells[i] = nbformat.from_dict(dict(client.execute_cell(cell, i)))
+                client.execute_cell(cell, i)
+    return first, second

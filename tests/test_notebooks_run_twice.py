@@ -1,0 +1,70 @@
+"""Every cell twice in a row, started from another folder: same facts, no warning, alt texts."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from course import paths
+from notebook_files import NAMES, is_fact, read, run_twice, seen
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory):
+    """A folder far from the project, with a space and an accent in its name."""
+    return tmp_path_factory.mktemp("a folder à part")
+
+
+def test_facts_are_the_same_each_time(name, elsewhere):
+    stored = read(name)
+    for cells in zip(stored.cells, *(nb.cells for nb in run_twice(name, elsewhere)), strict=True):
+        if is_fact(cells[0]):
+            assert seen(cells[1]) == seen(cells[0]), cells[0].id
+            assert seen(cells[2]) == seen(cells[0]), cells[0].id
+
+
+def test_no_warning_reaches_the_reader(name, elsewhere):
+    for nb in run_twice(name, elsewhere):
+        for cell in nb.cells:
+            for output in cell.get("outputs", []):
+                assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
+                assert "Warning:" not in str(output.get("text", "")), f"{cell.id}: {output.text}"
+
+
+def test_every_picture_has_alternative_text(name, elsewhere):
+    first, _ = run_twice(name, elsewhere)
+    for cell in first.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            assert "image/png" not in data, f"{cell.id}: use course.plots.show_figure"
+            for image in re.findall(r"<img [^>]*>", data.get("text/html", "")):
+                assert re.search(r'alt="[^"]{20,}"', image), f"{cell.id}: {image[:200]}"
+
+
+def test_a_run_leaves_git_clean(name, elsewhere, tmp_path):
+    """Run all, save, `git add`: the filter stores what was there before."""
+
+    def git(*arguments):
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    first, _ = run_twice(name, elsewhere)
+    git("init", "--quiet")
+    for file in (".gitattributes", ".gitconfig"):
+        shutil.copy(paths.PROJECT / file, tmp_path)
+    config = tmp_path / ".gitconfig"
+    nbstripout = f'"{sys.executable}" -m nbstripout'.replace("\\", "/").replace('"', '\\"')
+    config.write_text(config.read_text().replace("= nbstripout", f"= {nbstripout}"))
+    git("config", "--local", "include.path", "../.gitconfig")
+    shutil.copy(paths.PROJECT / "notebooks" / f"{name}.ipynb", tmp_path)
+    git("add", ".")
+    git("commit", "--quiet", "-m", "as shipped")
+    nbformat.write(first, tmp_path / f"{name}.ipynb")
+    assert first.metadata.language_info.version  # what JupyterLab would write, too
+    git("add", ".")
+    assert git("status", "--porcelain").stdout == ""
