@@ -18,7 +18,7 @@ from cycler import cycler
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -278,3 +278,36 @@ def draw_image(ax: Axes, image: Any) -> None:
     else:
         ax.imshow(image)
     ax.axis("off")
+
+
+def draw_numbers(
+    ax: Axes,
+    values: Tensor,
+    at: tuple[float, float] = (0, 0),
+    title: str = "",
+    colors: Any = "white",
+) -> None:
+    """Draw a tensor of at most two dimensions into `ax`, each number in a box of size 1.
+
+    Args:
+        values: a number, ``(columns,)`` or ``(rows, columns)``.
+        at: x and y of the upper left corner, to draw several tensors side by side.
+        title: written above the boxes.
+        colors: of the boxes; broadcast to the shape of `values`, so a list of colours paints columns.
+    """
+    grid = values.reshape(-1, values.shape[-1] if values.ndim else 1)
+    rows, columns = grid.shape
+    fills = np.broadcast_to(np.array(colors, dtype=object), (rows, columns))
+    left, top = at
+    for row in range(rows):
+        for column in range(columns):
+            x, y = left + column, top - row - 1
+            box = Rectangle((x, y), 1, 1, facecolor=fills[row, column], edgecolor="black", lw=1.5)
+            ax.add_patch(box)
+            number = f"{grid[row, column].item():g}"
+            ax.text(x + 0.5, y + 0.5, number, ha="center", va="center", fontsize=15)
+    ax.text(left + columns / 2, top + 0.2, title, ha="center", va="bottom")
+    ax.update_datalim([(left, top + 0.8)])  # room for the title
+    ax.set_aspect("equal")
+    ax.axis("off")
+    ax.autoscale_view()
