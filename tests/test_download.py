@@ -1,0 +1,560 @@
+"""Downloads of photos and weights, tried against a server on the loopback address."""
+
+import hashlib
+import http.server
+import io
+import os
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torchvision.models import MobileNet_V2_Weights
+
+from course import download, paths
+from course.download import DownloadError, download_photos, download_weights
+
+TOP = "clothing-dataset-small-1196151"
+Handle = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers every request with `handle`, which a test sets, and counts the requests."""
+
+    daemon_threads = True
+    handle: Handle
+    requests = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of these tests."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Server)
+        self.server.requests += 1
+        self.server.handle(self)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def answer(body: bytes, status: int = 200, claim: int | None = None) -> Handle:
+    """Send `body`; `claim` is a Content-Length that differs from its real length."""
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body) if claim is None else claim))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return handle
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Server(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def tiny_files() -> dict[str, bytes]:
+    """One photo a class in train, and in the others the same."""
+    return {
+        f"{split}/{name}/{split}-{name}.jpg": f"photo of {name} in {split}".encode() * 50
+        for split in ("train", "validation", "test")
+        for name in download.PHOTO_CLASSES
+    }
+
+
+def tiny_digest() -> str:
+    lines = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+        for name, content in sorted(tiny_files().items())
+    )
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def make_zip(*extra: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+    """The tiny photos as GitHub would zip them, and more entries."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir(TOP)
+        archive.writestr(f"{TOP}/README.md", "about the photos")
+        archive.writestr(f"{TOP}/train/notes.txt", "not a photo")
+        for name, content in tiny_files().items():
+            archive.writestr(f"{TOP}/{name}", content)
+        for name_or_info, content in extra:
+            archive.writestr(name_or_info, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> Path:
+    """Where the photos go; the expected ones are the tiny ones."""
+    folder = tmp_path / "datasets" / "clothing-dataset-small"
+    monkeypatch.setattr(paths, "PHOTOS", folder)
+    monkeypatch.setattr(download, "PHOTOS_URL", f"{server.url}/photos.zip")
+    monkeypatch.setattr(download, "PHOTOS_DIGEST", tiny_digest())
+    monkeypatch.setattr(download, "PHOTO_COUNTS", {"train": 10, "validation": 10, "test": 10})
+    return folder
+
+
+def everything_in(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*")) if folder.exists() else []
+
+
+def assert_fails(photos: Path, *words: str) -> None:
+    """The download fails, says why and what to do, and leaves nothing behind."""
+    with pytest.raises(DownloadError) as caught:
+        download_photos()
+    message = str(caught.value)
+    for word in (*words, str(photos), download.PHOTOS_URL, "run this again", "by hand"):
+        assert word in message, message
+    assert everything_in(photos.parent) == []
+
+
+def test_photos_arrive_whole_and_only_once(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    assert download_photos() == photos
+    found = {
+        path.relative_to(photos).as_posix(): path.read_bytes()
+        for path in everything_in(photos)
+        if path.is_file()
+    }
+    assert found == tiny_files()  # neither README.md nor notes.txt
+    assert everything_in(photos.parent)[0] == photos
+    assert len(list(photos.parent.iterdir())) == 1
+    assert download_photos() == photos
+    assert server.requests == 1
+
+
+def test_others_may_read_the_photos(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(photos.stat().st_mode) == 0o777 & ~umask
+
+
+def test_server_that_does_not_tell_the_length(photos: Path, server: Server) -> None:
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(make_zip())
+
+    server.handle = handle
+    assert download_photos() == photos
+
+
+def test_redirect_is_followed(photos: Path, server: Server) -> None:
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        if request.path == "/photos.zip":
+            request.send_response(302)
+            request.send_header("Location", f"{server.url}/elsewhere.zip")
+            request.end_headers()
+        else:
+            answer(make_zip())(request)
+
+    server.handle = handle
+    assert download_photos() == photos
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        (answer(b"not here", 404), ["404"]),
+        (answer(b"come back later", 503), ["503"]),
+        (answer(b"<html>Please log in</html>"), ["zip", "login page"]),
+        (answer(b""), ["zip"]),
+        (answer(make_zip()[:2000], claim=len(make_zip())), ["only 2,000 of"]),
+        (answer(make_zip()[:2000]), ["zip"]),
+        (answer(make_zip()[:3000] + b"\0" * 50 + make_zip()[3050:]), ["zip"]),
+    ],
+    ids=["404", "503", "html", "empty", "truncated", "short", "overwritten"],
+)
+def test_wrong_answers(photos: Path, server: Server, handle: Handle, words: list[str]) -> None:
+    server.handle = handle
+    assert_fails(photos, *words)
+
+
+def test_chunks_that_stop(photos: Path, server: Server) -> None:
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(b"ffff\r\nonly this")
+
+    server.handle = handle
+    Handler.protocol_version = "HTTP/1.1"
+    try:
+        assert_fails(photos)
+    finally:
+        Handler.protocol_version = "HTTP/1.0"
+
+
+def test_nobody_listens(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{reserved.getsockname()[1]}/photos.zip"
+    monkeypatch.setattr(download, "PHOTOS_URL", url)
+    assert_fails(photos, "refused")
+
+
+def test_stalled_server(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        request.wfile.write(b"PK\x03\x04")
+        request.wfile.flush()
+        released.wait(30)
+
+    server.handle = handle
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    start = time.perf_counter()
+    assert_fails(photos, "timed out")
+    assert time.perf_counter() - start < 10
+    released.set()
+
+
+def test_endless_answer(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
+    server.handle = answer(b"\0" * 300_000)
+    assert_fails(photos, "more than 100,000 bytes")
+
+
+def test_one_changed_photo(photos: Path, server: Server) -> None:
+    name = f"{TOP}/{next(iter(tiny_files()))}"
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        body = make_zip((name, b"another photo"))
+    server.handle = answer(body)
+    assert_fails(photos, "not the expected ones")
+
+
+def test_one_photo_more(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip((f"{TOP}/train/dress/more.jpg", b"more")))
+    assert_fails(photos, "not the expected ones")
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{TOP}/train/dress/../../../../escaped.jpg",
+        f"{TOP}/train/../escaped.jpg",
+        "../escaped.jpg",
+        "/tmp/train/dress/escaped.jpg",
+        f"{TOP}\\train\\dress\\..\\..\\..\\escaped.jpg",
+        f"{TOP}/train/dress\\..\\escaped.jpg",
+        "C:/train/dress/escaped.jpg",
+        link(f"{TOP}/train/dress/escaped.jpg"),
+        link(f"{TOP}/train/escaped"),
+    ],
+    ids=[
+        "slip",
+        "slip-2",
+        "parent",
+        "absolute",
+        "backslash",
+        "backslash-2",
+        "drive",
+        "link",
+        "dir",
+    ],
+)
+def test_unsafe_members(photos: Path, server: Server, name: str | zipfile.ZipInfo) -> None:
+    server.handle = answer(make_zip((name, b"/etc/passwd")))
+    assert_fails(photos, "the archive holds")
+    assert not list(photos.parent.parent.rglob("escaped*"))
+
+
+def test_bombs(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.handle = answer(make_zip((f"{TOP}/zeros.jpg", b"\0" * 5_000_000)))
+    monkeypatch.setattr(download, "MAX_BYTES", 4_000_000)
+    assert_fails(photos, "far more")
+    server.handle = answer(make_zip(*((f"{TOP}/{i}", b"") for i in range(60))))
+    monkeypatch.setattr(download, "MAX_FILES", 50)
+    assert_fails(photos, "far more")
+
+
+def test_entry_that_lies_about_its_size(photos: Path, server: Server) -> None:
+    body = make_zip((f"{TOP}/train/dress/zeros.jpg", b"\0" * 1_000_000))
+    claim = (1_000_000).to_bytes(4, "little")
+    assert body.count(claim) == 2  # beside the entry and in the directory
+    server.handle = answer(body.replace(claim, (10).to_bytes(4, "little")))
+    assert_fails(photos, "zip")
+
+
+def test_password(photos: Path, server: Server) -> None:
+    body = bytearray(make_zip())
+    for at in range(len(body)):  # bit 0 of the flags of every entry
+        if body[at : at + 4] == b"PK\x01\x02":
+            body[at + 8] |= 1
+        elif body[at : at + 4] == b"PK\x03\x04":
+            body[at + 6] |= 1
+    server.handle = answer(bytes(body))
+    assert_fails(photos, "encrypted")
+
+
+def test_a_file_in_the_way(photos: Path, server: Server) -> None:
+    photos.parent.write_text("a file where the folder should be")
+    with pytest.raises(DownloadError, match="by hand"):
+        download_photos()
+    assert photos.parent.read_text() == "a file where the folder should be"
+    assert server.requests == 0
+
+
+def test_incomplete_folder_is_kept_and_named(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    lost = next(photos.glob("test/hat/*.jpg"))
+    lost.unlink()
+    before = everything_in(photos)
+    with pytest.raises(DownloadError, match="test holds 9 photos in 9 classes") as caught:
+        download_photos()
+    assert "Move or delete it" in str(caught.value)
+    assert "by hand" in str(caught.value)
+    assert everything_in(photos) == before
+    assert server.requests == 1
+
+
+def test_hidden_files_do_not_count(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    for name in (".DS_Store", "._test-hat.jpg"):
+        (photos / "test" / "hat" / name).write_bytes(b"left by a file manager")
+    assert download_photos() == photos
+
+
+def test_two_threads_at_once(photos: Path, server: Server) -> None:
+    both = threading.Barrier(2)
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        both.wait(10)  # neither gets an answer before the other has asked
+        answer(make_zip())(request)
+
+    server.handle = handle
+    results: list[object] = []
+
+    def work() -> None:
+        try:
+            results.append(download_photos())
+        except DownloadError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [photos, photos]
+    assert download.folder_digest(photos) == tiny_digest()
+    assert list(photos.parent.iterdir()) == [photos]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_interruption_leaves_nothing(
+    photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    server.handle = answer(make_zip())
+
+    def interrupted(folder: Path) -> str:
+        assert (folder / "train").is_dir()  # unpacked, but not yet checked
+        raise error
+
+    monkeypatch.setattr(download, "folder_digest", interrupted)
+    with pytest.raises(error):
+        download_photos()
+    assert everything_in(photos.parent) == []
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from course import download, paths
+paths.PHOTOS = Path(sys.argv[1])
+download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
+download.PHOTO_COUNTS = {"train": 10, "validation": 10, "test": 10}
+try:
+    download.download_photos()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def start_process(photos: Path) -> subprocess.Popen[bytes]:
+    arguments = [str(photos), download.PHOTOS_URL, tiny_digest()]
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, *arguments], cwd=paths.PROJECT, stderr=subprocess.PIPE
+    )
+
+
+def test_two_processes_at_once(photos: Path, server: Server) -> None:
+    both = threading.Barrier(2)
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        both.wait(60)
+        answer(make_zip())(request)
+
+    server.handle = handle
+    processes = [start_process(photos) for _ in range(2)]
+    for process in processes:
+        _, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr.decode()
+    assert download.folder_digest(photos) == tiny_digest()
+    assert list(photos.parent.iterdir()) == [photos]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_interrupted_from_the_keyboard(photos: Path, server: Server) -> None:
+    import signal
+
+    asked, released = threading.Event(), threading.Event()
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "1000000")
+        request.end_headers()
+        request.wfile.write(make_zip()[:1000])
+        request.wfile.flush()
+        asked.set()
+        released.wait(60)
+
+    server.handle = handle
+    process = start_process(photos)
+    assert asked.wait(60)
+    time.sleep(0.3)
+    assert everything_in(photos.parent) != []
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    released.set()
+    assert process.returncode == 130, stderr.decode()
+    assert everything_in(photos.parent) == []
+
+
+def test_the_real_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    real = paths.PHOTOS
+    if download._photos_problem(real):
+        pytest.skip(f"the photos are not in {real}")
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        for path in real.rglob("*"):
+            file.write(path, Path(TOP, path.relative_to(real)))
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(archive.stat().st_size))
+        request.end_headers()
+        with archive.open("rb") as file:
+            while chunk := file.read(2**20):
+                request.wfile.write(chunk)
+
+    server.handle = handle
+    monkeypatch.setattr(paths, "PHOTOS", tmp_path / "datasets" / "clothing-dataset-small")
+    monkeypatch.setattr(download, "PHOTOS_URL", f"{server.url}/photos.zip")
+    copy = download_photos()
+    assert download.folder_digest(copy) == download.PHOTOS_DIGEST == download.folder_digest(real)
+    assert download_photos() == copy
+    assert server.requests == 1
+
+
+# The weights
+
+
+@pytest.fixture
+def weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> Path:
+    """A small file of weights on the server; returns where it should land."""
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.arange(3.0)}, buffer)
+    body = buffer.getvalue()
+    name = f"small-{hashlib.sha256(body).hexdigest()[:8]}.pth"
+    server.handle = answer(body)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    entry = MobileNet_V2_Weights.IMAGENET1K_V1.value
+    monkeypatch.setattr(entry, "url", f"{server.url}/models/{name}")
+    return tmp_path / "torch" / "hub" / "checkpoints" / name
+
+
+def assert_weights_fail(weights: Path, *words: str) -> None:
+    with pytest.raises(DownloadError) as caught:
+        download_weights()
+    message = str(caught.value)
+    url = MobileNet_V2_Weights.IMAGENET1K_V1.url
+    for word in (*words, str(weights), url, "run this again", "by hand"):
+        assert word in message, message
+    assert [path for path in everything_in(weights.parent) if path != weights] == []
+
+
+def test_weights_arrive_only_once(weights: Path, server: Server) -> None:
+    assert download_weights() == weights
+    assert torch.load(weights, weights_only=True)["weight"].tolist() == [0, 1, 2]
+    assert download_weights() == weights
+    assert server.requests == 1
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        (answer(b"not here", 404), ["404"]),
+        (answer(b"come back later", 503), ["503"]),
+        (answer(b"<html>Please log in</html>"), ["invalid hash"]),
+        (answer(b"PK\x03\x04", claim=10_000), []),
+    ],
+    ids=["404", "503", "html", "truncated"],
+)
+def test_wrong_weights(weights: Path, server: Server, handle: Handle, words: list[str]) -> None:
+    server.handle = handle
+    assert_weights_fail(weights, *words)
+    assert not weights.exists()
+
+
+def test_weights_from_a_stalled_server(
+    weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    server.handle = lambda request: released.wait(30) and None
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    assert_weights_fail(weights, "timed out")
+    released.set()
+
+
+def test_weights_folder_cannot_be_made(weights: Path) -> None:
+    weights.parents[2].write_text("a file where the folder should be")
+    with pytest.raises(DownloadError, match="by hand"):
+        download_weights()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 and then nothing"])
+def test_damaged_weights_that_were_there_before(
+    weights: Path, server: Server, content: bytes
+) -> None:
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(content)
+    assert_weights_fail(weights, "Delete it")
+    assert weights.read_bytes() == content
+    assert server.requests == 0
