@@ -293,7 +293,7 @@ def draw_numbers(
         values: a number, ``(columns,)`` or ``(rows, columns)``.
         at: x and y of the upper left corner, to draw several tensors side by side.
         title: written above the boxes.
-        colors: of the boxes; broadcast to the shape of `values`, so a list of colours paints columns.
+        colors: of the boxes, broadcast to the shape of `values`: a list of colours paints columns.
     """
     grid = values.reshape(-1, values.shape[-1] if values.ndim else 1)
     rows, columns = grid.shape
