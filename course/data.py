@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision import datasets, transforms
 
 from course import paths
@@ -18,6 +19,7 @@ IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530
 """Mean and standard deviation of the 60,000 training pictures; notebook 03 computes them."""
+FASHION_CLASSES: list[str] = list(datasets.FashionMNIST.classes)
 
 
 class ImageFileError(ValueError):
@@ -69,13 +71,9 @@ def find_classes(data_dir: Path) -> list[str]:
         FileNotFoundError: if the folder does not exist or holds no folder.
     """
     if not data_dir.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {data_dir}: check the path, or fetch the photos with "
-            "course.download.download_photos()"
-        )
-    classes = sorted(
-        entry.name for entry in data_dir.iterdir() if entry.is_dir() and entry.name[0] != "."
-    )
+        raise FileNotFoundError(f"no folder {data_dir}: check the path, or call download_photos()")
+    folders = [entry.name for entry in data_dir.iterdir() if entry.is_dir()]
+    classes = sorted(name for name in folders if name[0] != ".")
     if not classes:
         raise FileNotFoundError(
             f"{data_dir} holds no class folder: put the pictures into one folder a class, such as "
@@ -85,52 +83,69 @@ def find_classes(data_dir: Path) -> list[str]:
 
 
 def find_images(class_dir: Path) -> list[Path]:
-    """The picture files of one class, sorted by name.
+    """The picture files that lie directly in the folder of one class, sorted by name.
 
     Raises:
         FileNotFoundError: if there is none.
     """
-    images = sorted(
-        path
-        for path in class_dir.iterdir()
-        if path.suffix.lower() in IMAGE_EXTENSIONS and path.name[0] != "." and path.is_file()
-    )
+    entries = sorted(class_dir.iterdir(), key=lambda entry: entry.name)
+    images = [e for e in entries if e.suffix.lower() in IMAGE_EXTENSIONS and e.name[0] != "."]
+    images = [image for image in images if image.is_file()]
     if not images:
-        raise FileNotFoundError(
-            f"{class_dir} holds no picture ({', '.join(IMAGE_EXTENSIONS)}): add some or remove "
-            "the folder"
-        )
+        remedy = "add some or remove the folder"
+        if any(entry.is_dir() for entry in entries):
+            remedy = f"it holds folders, so perhaps {class_dir} is the data_dir that you want"
+        raise FileNotFoundError(f"{class_dir} holds no picture (by its name): {remedy}")
     return images
 
 
-def load_image(path: str | Path) -> Image.Image:
-    """Read a picture of any mode as upright 8-bit RGB.
+def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
+    """Read a picture of any kind as upright 8-bit RGB.
 
     The rotation that a camera notes in EXIF is applied. Transparent pixels become white. 16-bit
     greyscale is scaled to 8 bits.
 
+    Args:
+        only_check: decode a JPEG at an eighth of its size: a small picture, but several times
+            faster, and damage is found all the same.
+
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageFileError: if the file is empty, truncated, not a picture, or too large (more than
-            about 179 million pixels, Pillow's limit against decompression bombs).
+        ImageFileError: if the file is empty, truncated, not a picture, neither 8- nor 16-bit, or
+            larger than Pillow's limit of about 179 million pixels against decompression bombs.
     """
     try:
         with Image.open(path) as file:
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I;16") or image.mode == "I":
-                image = image.convert("I").point(lambda value: value / 256).convert("L")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return image.convert("RGB")
+            if only_check:
+                file.draft("RGB", (1, 1))
+            return upright_rgb(file)
     except FileNotFoundError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged file makes Pillow raise many different kinds
+        reason = "it is empty" if os.path.getsize(path) == 0 else error
         raise ImageFileError(
-            f"{os.fspath(path)!r} cannot be read as a picture ({error}): open it in a viewer, "
-            "then replace or delete it"
+            f"{os.fspath(path)!r} cannot be read as a picture ({reason}): open it in a viewer, "
+            "then save it again, replace it or delete it"
         ) from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """What `load_image` does with a picture that is already open."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode[0] in "IF":  # one channel of more than 8 bits
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F" or low < 0 or high > 65535:
+        raise ValueError(f"its values from {low:g} to {high:g} are neither 8- nor 16-bit")
+    return Image.fromarray((values // 256).astype(np.uint8))
 
 
 def check_images(dataset: ClothingDataset) -> None:
@@ -142,32 +157,22 @@ def check_images(dataset: ClothingDataset) -> None:
 
     def problem(path: Path) -> ImageFileError | None:
         try:
-            with Image.open(path) as image:
-                image.draft("RGB", (1, 1))  # JPEG: decode at an eighth of the size
-                image.load()
-        except Exception:
-            try:
-                load_image(path)  # for the message
-            except ImageFileError as error:
-                return error
-        return None
+            load_image(path, only_check=True)
+            return None
+        except ImageFileError as error:
+            return error
 
     with ThreadPoolExecutor() as pool:
-        problems = [error for error in pool.map(problem, dataset.image_paths) if error is not None]
+        problems = [error for error in pool.map(problem, dataset.image_paths) if error]
     if problems:
         more = f" ({len(problems)} damaged pictures in all)" if len(problems) > 1 else ""
-        raise ImageFileError(f"{problems[0]}{more}")
+        raise ImageFileError(f"{problems[0]}{more}") from problems[0]
 
 
 def photo_transform(size: int = 224) -> transforms.Compose:
     """PIL image to ``(3, size, size)`` float32, normalised with the ImageNet statistics."""
-    return transforms.Compose(
-        [
-            transforms.Resize((size, size)),
-            transforms.ToTensor(),
-            transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-        ]
-    )
+    normalize = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
+    return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(), normalize])
 
 
 def denormalize(images: Tensor) -> Tensor:
@@ -192,27 +197,33 @@ def make_loaders(
 
     Raises:
         ValueError: if `batch_size` is not positive or the two datasets have different classes.
-        ImageFileError: if a picture of a `ClothingDataset` is damaged.
+        ImageFileError: if a picture of a `ClothingDataset`, or of a part of one, is damaged.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if isinstance(train_dataset, ClothingDataset) and isinstance(val_dataset, ClothingDataset):
-        only_one = set(train_dataset.classes) ^ set(val_dataset.classes)
+    folders = [whole for whole in map(_whole, (train_dataset, val_dataset)) if whole is not None]
+    if len(folders) == 2:
+        only_one = set(folders[0].classes) ^ set(folders[1].classes)
         if only_one:
             raise ValueError(
-                f"{train_dataset.data_dir} and {val_dataset.data_dir} hold different classes, so "
-                f"the same number would mean different things; only one of them has: "
-                f"{', '.join(sorted(only_one))}"
+                f"{folders[0].data_dir} and {folders[1].data_dir} hold different classes: only one "
+                f"of them has {', '.join(sorted(only_one))}. Rename, add or remove class folders"
             )
-    for dataset in (train_dataset, val_dataset):
-        if isinstance(dataset, ClothingDataset):
-            check_images(dataset)
+    for dataset in dict.fromkeys(folders):  # each once, also when both are parts of one
+        check_images(dataset)
     generator = torch.Generator().manual_seed(seed)
     train_loader = DataLoader(
         train_dataset, batch_size, shuffle=True, num_workers=num_workers, generator=generator
     )
     val_loader = DataLoader(val_dataset, batch_size, shuffle=False, num_workers=num_workers)
     return train_loader, val_loader
+
+
+def _whole(dataset: Dataset[Any]) -> ClothingDataset | None:
+    """The photos behind `dataset`, which may be a part made by ``random_split``."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset if isinstance(dataset, ClothingDataset) else None
 
 
 def fashion_mnist(
@@ -236,6 +247,3 @@ def fashion_mnist_tensors(train: bool) -> TensorDataset:
     dataset = fashion_mnist(train)
     images = dataset.data.unsqueeze(1).float() / 255
     return TensorDataset((images - FASHION_MEAN) / FASHION_STD, dataset.targets)
-
-
-FASHION_CLASSES: list[str] = list(datasets.FashionMNIST.classes)
