@@ -61,6 +61,11 @@ def show_figure(fig: Figure, alt: str) -> None:
     Raises:
         ValueError: if `alt` is empty.
     """
+    display(HTML(figure_html(fig, alt)))
+
+
+def figure_html(fig: Figure, alt: str) -> str:
+    """The HTML that `show_figure` displays; a widget can hold it as its value."""
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
     buffer = io.BytesIO()
@@ -68,11 +73,9 @@ def show_figure(fig: Figure, alt: str) -> None:
     plt.close(fig)
     width = round(fig.get_figwidth() * 100)  # half the pixels: sharp where pixels are small
     data = base64.b64encode(buffer.getvalue()).decode()
-    display(
-        HTML(
-            f'<img width="{width}" style="max-width:100%" alt="{html.escape(alt)}" '
-            f'src="data:image/png;base64,{data}">'
-        )
+    return (
+        f'<img width="{width}" style="max-width:100%" alt="{html.escape(alt)}" '
+        f'src="data:image/png;base64,{data}">'
     )
 
 
@@ -150,7 +153,17 @@ def show_pipeline(*current: str) -> None:
         )
         ax.text(i + 0.47, -0.05, _NOTEBOOKS[i], ha="center", va="center", color="#444444")
         if i < 6:
-            ax.add_patch(FancyArrowPatch((i + 0.89, 0.6), (i + 1.05, 0.6), arrowstyle="->", lw=2))
+            ax.add_patch(
+                FancyArrowPatch(
+                    (i + 0.89, 0.6),
+                    (i + 1.05, 0.6),
+                    arrowstyle="->",
+                    lw=2,
+                    mutation_scale=12,
+                    shrinkA=0,
+                    shrinkB=0,
+                )
+            )
     back = FancyArrowPatch(
         (6.47, -0.2),
         (0.47, -0.2),
@@ -162,7 +175,14 @@ def show_pipeline(*current: str) -> None:
         mutation_scale=15,
     )
     ax.add_patch(back)
-    ax.text(3.47, -0.52, "when the world changes, start again", ha="center", color="#444444")
+    ax.text(
+        3.47,
+        -0.52,
+        "when the world changes, start again",
+        ha="center",
+        color="#444444",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
+    )
     marked_text = f" Marked: {', '.join(current)}." if current else ""
     show_figure(
         fig,
@@ -268,6 +288,22 @@ def show_images(
     show_figure(fig, alt)
 
 
+def draw_top_k(image: Any, top_k: Sequence[tuple[str, float]]) -> Figure:
+    """Draw a photo beside its most probable classes, as `predict_top_k` gives them."""
+    fig = Figure(figsize=(10, 3.8))
+    left, right = fig.subplots(1, 2, width_ratios=[1, 1.6])
+    draw_image(left, image)
+    names, probabilities = zip(*top_k, strict=True)
+    bars = right.barh(range(len(top_k)), probabilities, color=BLUE)
+    right.bar_label(bars, [f"{probability:.0%}" for probability in probabilities], padding=4)
+    right.set_yticks(range(len(top_k)), names)
+    right.invert_yaxis()  # the most probable on top
+    right.set(xlim=(0, 1.12), xlabel="probability")
+    right.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    right.grid(axis="y", visible=False)
+    return fig
+
+
 def draw_image(ax: Axes, image: Any) -> None:
     """Draw one PIL image or image tensor into `ax`, without a frame."""
     if isinstance(image, Tensor):
@@ -305,7 +341,8 @@ def draw_numbers(
             box = Rectangle((x, y), 1, 1, facecolor=fills[row, column], edgecolor="black", lw=1.5)
             ax.add_patch(box)
             number = f"{grid[row, column].item():g}"
-            ax.text(x + 0.5, y + 0.5, number, ha="center", va="center", fontsize=15)
+            text = ax.text(x + 0.5, y + 0.5, number, ha="center", va="center", fontsize=15)
+            text.set_zorder(box.get_zorder())  # so that a box drawn later covers it
     ax.text(left + columns / 2, top + 0.2, title, ha="center", va="bottom")
     ax.update_datalim([(left, top + 0.8)])  # room for the title
     ax.set_aspect("equal")
