@@ -8,7 +8,9 @@ panel are its ``children``, so a notebook or a test can move a slider in code:
 import base64
 import html
 import io
+import tempfile
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,8 +18,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import nn
 
-from course.plots import BLACK, BLUE, GREEN, ORANGE, RED
+from course.data import ImageFileError, load_image
+from course.plots import BLACK, BLUE, GREEN, ORANGE, RED, draw_top_k, figure_html
+from course.pretrained import predict_top_k
 
 VALLEY_START, VALLEY_BOTTOM = -1.0, 3.0
 VALLEY_STEPS, VALLEY_MAX_RATE = 20, 1.2
@@ -169,7 +174,55 @@ def _valley_canvas(curvature: float) -> tuple[Any, Any, list[Any]]:
         *rates.plot([], [], marker="v", markersize=15, markeredgecolor=BLACK, clip_on=False),
     ]
     for line in lines:
-        line.set_animated(True)  # left out of the background
+        line.set(animated=True, in_layout=False)  # left out of the background
     canvas.draw()
     background = canvas.copy_from_bbox(fig.bbox)
     return canvas, background, lines
+
+
+def photo_uploader(model: nn.Module, k: int = 5) -> widgets.VBox:
+    """Let an ImageNet model look at one's own photo.
+
+    Args:
+        model: as for `predict_top_k`.
+        k: how many classes to show.
+
+    Returns:
+        A panel with the children upload (button), message (HTML text) and picture (HTML with the
+        photo, its most probable classes and alternative text).
+    """
+    upload = widgets.FileUpload(
+        accept="image/*", description="Choose a photo", layout={"width": "14em"}
+    )
+    message, picture = widgets.HTML("No photo yet. It stays on this computer."), widgets.HTML()
+
+    def update(_: object) -> None:
+        if not upload.value:
+            return
+        name, content = upload.value[0]["name"], bytes(upload.value[0]["content"])
+        picture.value = ""
+        try:
+            image = _image_from_bytes(content)
+        except ImageFileError:
+            message.value = (
+                f"<b>{html.escape(name)} cannot be read as a picture.</b> Choose a JPEG or PNG "
+                "file. A phone that saves HEIC photos can share them as JPEG."
+            )
+            return
+        top_k = predict_top_k(model, image, k)
+        message.value = f"{html.escape(name)}, {image.width} x {image.height} pixels"
+        found = ", ".join(f"{category} {probability:.0%}" for category, probability in top_k)
+        image.thumbnail((800, 800))  # for the screen
+        alt = f"The photo {name} beside its {k} most probable classes: {found}."
+        picture.value = figure_html(draw_top_k(image, top_k), alt)
+
+    upload.observe(update, names="value")
+    return widgets.VBox([upload, message, picture])
+
+
+def _image_from_bytes(content: bytes) -> Image.Image:
+    """Read an uploaded picture with the care that `load_image` takes with files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "photo")
+        path.write_bytes(content)
+        return load_image(path)

@@ -376,6 +376,15 @@ def test_two_threads_at_once(photos: Path, server: Server) -> None:
     assert list(photos.parent.iterdir()) == [photos]
 
 
+def test_the_last_step_fails(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(target))
+
+    server.handle = answer(make_zip())
+    monkeypatch.setattr(os, "replace", refuse)
+    assert_fails(photos, "Permission denied")
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 def test_interruption_leaves_nothing(
     photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
@@ -537,7 +546,11 @@ def test_weights_from_a_stalled_server(
     weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
-    server.handle = lambda request: released.wait(30) and None
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        released.wait(30)
+
+    server.handle = handle
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
     assert_weights_fail(weights, "timed out")
     released.set()

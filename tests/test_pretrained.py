@@ -1,0 +1,291 @@
+"""MobileNetV2 as it comes from torchvision, `predict_top_k` and the panel for one's own photo."""
+
+import datetime
+import html
+import io
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision.models import MobileNetV2, mobilenet_v2
+
+from course import pretrained
+from course.data import ImageFileError, load_image
+from course.download import DownloadError, download_weights
+from course.models import NUM_FEATURES
+from course.pretrained import WEIGHTS, load_mobilenet_v2, predict_top_k
+from course.widgets import photo_uploader
+
+
+class Brightness(nn.Module):
+    """Stands in for MobileNetV2 where the weights do not matter.
+
+    Class 0, 1 or 2 wins if red, green or blue is the strongest channel of the photo; a photo that
+    is lighter on top raises class 3 above the others.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(5.0))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert not self.training
+        assert torch.is_inference_mode_enabled()
+        self.seen.append(x)
+        logits = torch.zeros(len(x), 1000)
+        logits[:, :3] = x.mean(dim=(2, 3)) * self.scale
+        top, bottom = x[:, :, :112].mean(dim=(1, 2, 3)), x[:, :, 112:].mean(dim=(1, 2, 3))
+        logits[:, 3] = 20 * (top - bottom)
+        return logits
+
+
+@pytest.fixture
+def model() -> Brightness:
+    return Brightness().train()
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> MobileNetV2:
+    try:
+        download_weights()
+    except DownloadError as error:
+        pytest.skip(f"the weights are not here: {error}")
+    return load_mobilenet_v2()
+
+
+NAMES = WEIGHTS.meta["categories"]
+
+
+def first(model: nn.Module, image: Image.Image | str | Path) -> str:
+    return predict_top_k(model, image, k=1)[0][0]
+
+
+def test_result_is_sorted_and_named(model: Brightness) -> None:
+    top_k = predict_top_k(model, Image.new("RGB", (30, 20), (250, 200, 0)), k=3)
+    assert [name for name, _ in top_k[:2]] == [NAMES[0], NAMES[1]]  # red, then green
+    probabilities = [probability for _, probability in top_k]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(isinstance(probability, float) for probability in probabilities)
+
+
+def test_all_probabilities_sum_to_one(model: Brightness) -> None:
+    top_k = predict_top_k(model, Image.new("RGB", (30, 20), "red"), k=1000)
+    assert sum(probability for _, probability in top_k) == pytest.approx(1, abs=1e-4)
+    assert {name for name, _ in top_k} == set(NAMES)
+
+
+def test_five_unless_told(model: Brightness) -> None:
+    assert len(predict_top_k(model, Image.new("RGB", (30, 20), "red"))) == 5
+
+
+@pytest.mark.parametrize("k", [0, -1, 1001])
+def test_k_out_of_range(model: Brightness, k: int) -> None:
+    with pytest.raises(ValueError, match=f"k must be from 1 to 1000, got {k}"):
+        predict_top_k(model, Image.new("RGB", (30, 20)), k)
+
+
+def test_neither_image_nor_path(model: Brightness) -> None:
+    with pytest.raises(TypeError, match="got Tensor"):
+        predict_top_k(model, torch.zeros(3, 224, 224))  # type: ignore[arg-type]
+
+
+def test_model_ends_in_evaluation_mode(model: Brightness) -> None:
+    predict_top_k(model, Image.new("RGB", (30, 20)))
+    assert not model.training
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (300, 2), (224, 224), (8000, 8000)])
+def test_any_size(model: Brightness, size: tuple[int, int]) -> None:
+    assert first(model, Image.new("RGB", size, "lime")) == NAMES[1]
+    assert model.seen[-1].shape == (1, 3, 224, 224)
+
+
+def picture(mode: str) -> Image.Image:
+    """A blue picture, or one of light grey, in `mode`."""
+    if mode in ("RGB", "RGBA", "CMYK", "P", "YCbCr", "HSV"):
+        return Image.new("RGB", (40, 30), "blue").convert(mode)
+    if mode in ("I;16", "I"):
+        return Image.new(mode, (40, 30), 200 * 256)
+    return Image.new("L", (40, 30), 200).convert(mode)
+
+
+@pytest.mark.parametrize(
+    "mode", ["RGB", "RGBA", "CMYK", "P", "YCbCr", "HSV", "1", "L", "LA", "I;16", "I"]
+)
+def test_any_mode(model: Brightness, mode: str) -> None:
+    image = picture(mode)
+    winner = first(model, image)
+    means = model.seen[-1].mean(dim=(2, 3))[0]
+    if mode in ("RGB", "RGBA", "CMYK", "P", "YCbCr", "HSV"):
+        assert winner == NAMES[2]
+    else:  # grey: about the same everywhere, and light
+        assert means.min() > 1
+    assert image.mode == mode  # the learner's image is left alone
+
+
+def test_transparent_pixels_are_white(model: Brightness) -> None:
+    predict_top_k(model, Image.new("RGBA", (40, 30), (0, 0, 0, 0)))
+    predict_top_k(model, Image.new("RGB", (40, 30), "white"))
+    assert torch.equal(*model.seen)
+
+
+def rotated() -> Image.Image:
+    """Light above dark for the eye, but stored on its side, as phones do."""
+    image = Image.new("RGB", (60, 60), "black")
+    image.paste("white", (0, 0, 30, 60))  # stored: light on the left
+    image.getexif()[0x0112] = 6  # turn clockwise by 90 degrees to look at it
+    return image
+
+
+def test_exif_rotation_of_image_and_file(model: Brightness, tmp_path: Path) -> None:
+    image = rotated()
+    image.save(tmp_path / "phone.jpg", exif=image.getexif())
+    assert first(model, image) == NAMES[3]
+    assert first(model, tmp_path / "phone.jpg") == NAMES[3]
+    assert first(model, str(tmp_path / "phone.jpg")) == NAMES[3]
+    with Image.open(tmp_path / "phone.jpg") as opened:
+        assert first(model, opened) == NAMES[3]
+    assert first(model, image.convert("RGB").rotate(90)) != NAMES[3]
+
+
+def test_preprocessing_is_that_of_the_weights(model: Brightness) -> None:
+    image = rotated().resize((300, 400))
+    predict_top_k(model, image)
+    assert torch.equal(model.seen[0][0], WEIGHTS.transforms()(image))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [(None, FileNotFoundError), (b"", ImageFileError), (b"not a picture", ImageFileError)],
+)
+def test_bad_files(
+    model: Brightness, tmp_path: Path, content: bytes | None, error: type[Exception]
+) -> None:
+    path = tmp_path / "bad.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=r"bad\.jpg"):
+        predict_top_k(model, path)
+
+
+# MobileNetV2 itself
+
+
+def test_mobilenet_is_whole_and_in_evaluation_mode(mobilenet: MobileNetV2) -> None:
+    assert not mobilenet.training
+    assert sum(parameter.numel() for parameter in mobilenet.parameters()) == 3_504_872
+    with torch.inference_mode():
+        assert mobilenet(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
+        features = mobilenet.features(torch.zeros(1, 3, 224, 224))
+    assert features.shape == (1, NUM_FEATURES, 7, 7)
+
+
+def test_mobilenet_has_the_weights_that_torchvision_loads(mobilenet: MobileNetV2) -> None:
+    expected = mobilenet_v2(weights=WEIGHTS).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in mobilenet.state_dict().items())
+
+
+def test_prediction_equals_the_steps_by_hand(mobilenet: MobileNetV2) -> None:
+    image = Image.radial_gradient("L").convert("RGB")
+    with torch.inference_mode():
+        logits = mobilenet(WEIGHTS.transforms()(image)[None])[0]
+    values, indices = torch.sort(logits.softmax(0), descending=True)
+    top_k = predict_top_k(mobilenet, image)
+    assert [name for name, _ in top_k] == [NAMES[i] for i in indices[:5]]
+    assert [p for _, p in top_k] == pytest.approx(values[:5].tolist(), abs=1e-6)
+
+
+def test_no_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise DownloadError("no network")
+
+    monkeypatch.setattr(pretrained, "download_weights", fail)
+    with pytest.raises(DownloadError, match="no network"):
+        load_mobilenet_v2()
+
+
+# The panel
+
+
+def upload(panel: object, name: str, content: bytes) -> tuple[str, str]:
+    """Choose a file, as the browser would do it; return message and picture."""
+    button, message, shown = panel.children  # type: ignore[attr-defined]
+    button.value = (
+        {
+            "name": name,
+            "type": "image/jpeg",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.datetime.now(datetime.UTC),
+        },
+    )
+    return message.value, shown.value
+
+
+def as_file(image: Image.Image, extension: str = "jpeg") -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, extension, exif=image.getexif())
+    return buffer.getvalue()
+
+
+def test_uploaded_photo_is_shown_with_its_classes(model: Brightness) -> None:
+    panel = photo_uploader(model)
+    assert panel.children[2].value == ""
+    message, shown = upload(panel, "me & you.jpg", as_file(Image.new("RGB", (60, 40), "red")))
+    assert "me &amp; you.jpg, 60 x 40 pixels" in message
+    alt = re.search(r'alt="([^"]+)"', shown)
+    assert alt is not None
+    for word in ("me & you.jpg", "5 most probable", NAMES[0], "%"):
+        assert word in html.unescape(alt[1])
+    assert "data:image/png;base64," in shown
+
+
+def test_uploaded_photo_is_turned_upright(model: Brightness) -> None:
+    _, shown = upload(photo_uploader(model, k=1), "phone.jpg", as_file(rotated()))
+    assert NAMES[3] in html.unescape(shown)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L", "LA", "I;16"])
+def test_uploaded_photo_of_any_mode(model: Brightness, mode: str) -> None:
+    _, shown = upload(photo_uploader(model), "picture.png", as_file(picture(mode), "png"))
+    assert "<img" in shown
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a text", as_file(Image.effect_noise((90, 90), 50))[:2000], b"\x00" * 5000]
+)
+def test_bad_upload_is_explained(model: Brightness, content: bytes) -> None:
+    panel = photo_uploader(model)
+    upload(panel, "good.jpg", as_file(Image.new("RGB", (60, 40), "red")))
+    message, shown = upload(panel, "<b>bad.jpg", content)
+    assert "&lt;b&gt;bad.jpg cannot be read as a picture" in message
+    assert "JPEG or PNG" in message
+    assert shown == ""  # not the picture of before
+    _, shown = upload(panel, "good.jpg", as_file(Image.new("RGB", (60, 40), "red")))
+    assert "<img" in shown
+
+
+def test_large_upload_gives_a_small_picture(model: Brightness) -> None:
+    noise = Image.effect_noise((3000, 2000), 50).convert("RGB")
+    message, shown = upload(photo_uploader(model), "large.jpg", as_file(noise))
+    assert "3000 x 2000" in message
+    assert len(shown) < 3_000_000
+
+
+def test_taking_the_file_back_changes_nothing(model: Brightness) -> None:
+    panel = photo_uploader(model)
+    _, before = upload(panel, "good.jpg", as_file(Image.new("RGB", (60, 40), "red")))
+    panel.children[0].value = ()
+    assert panel.children[2].value == before
+
+
+def test_a_picture_is_read_as_from_a_file(tmp_path: Path) -> None:
+    from course.widgets import _image_from_bytes
+
+    content = as_file(rotated())
+    (tmp_path / "photo.jpg").write_bytes(content)
+    assert _image_from_bytes(content).tobytes() == load_image(tmp_path / "photo.jpg").tobytes()
