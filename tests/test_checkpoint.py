@@ -263,7 +263,6 @@ def test_one_wrong_bit(path: Path) -> None:
     weights = torch.load(path, weights_only=True)["model"]["0.weight"].numpy().tobytes()
     content[content.index(weights) + 100] ^= 64
     path.write_bytes(content)
-    torch.load(path, weights_only=True)  # does not notice
     refused(path, "wrong checksum")
 
 
