@@ -82,7 +82,8 @@ def figure_html(fig: Figure, alt: str) -> str:
 _CODE_CSS = """<style>
 .course-code { background: #f7f7f7; color: #1a1a1a; padding: 0.8em 1em; border-radius: 6px;
   border: 1px solid #d0d0d0; overflow-x: auto; font-size: 1em; line-height: 1.45; }
-.course-code pre { color: inherit; background: none; margin: 0; font-size: 1em; }
+.course-code pre { color: inherit; background: none; margin: 0; font-size: 1em;
+  font-family: var(--jp-code-font-family, monospace); }
 .course-code .linenos { color: #6b6b6b; margin-right: 1.2em; user-select: none; }
 .course-code .k, .course-code .kn, .course-code .kc, .course-code .ow { color: #00508a; }
 .course-code .s1, .course-code .s2, .course-code .sd, .course-code .sa { color: #7a3e00; }
@@ -295,7 +296,7 @@ def draw_top_k(image: Any, top_k: Sequence[tuple[str, float]]) -> Figure:
     draw_image(left, image)
     names, probabilities = zip(*top_k, strict=True)
     bars = right.barh(range(len(top_k)), probabilities, color=BLUE)
-    right.bar_label(bars, [f"{probability:.0%}" for probability in probabilities], padding=4)
+    right.bar_label(bars, [f"{probability:.1%}" for probability in probabilities], padding=4)
     right.set_yticks(range(len(top_k)), names)
     right.invert_yaxis()  # the most probable on top
     right.set(xlim=(0, 1.12), xlabel="probability")
