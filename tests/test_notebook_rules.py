@@ -124,9 +124,9 @@ def test_no_path_of_one_machine(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_somewhere(name):
     here = paths.PROJECT / "notebooks"
-    anchors = re.findall(r"^#+ (.+)", "\n".join(markdown(name)), flags=re.M)
-    anchors = {heading.replace(" ", "-") for heading in anchors}
-    for target in re.findall(r"\]\(([^)]+)\)", "\n".join(markdown(name))):
+    headings = re.findall(r"^#+ (.+)", "\n".join(markdown(name)), flags=re.M)
+    anchors = {heading.replace("`", "").replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\(((?:[^()]|\(\))+)\)", "\n".join(markdown(name))):
         if target.startswith("#"):
             assert target[1:] in anchors, target
         elif not re.match(r"https?://", target):
