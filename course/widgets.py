@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import nn
 from course.data import ImageFileError, load_image
 from course.plots import BLACK, BLUE, GREEN, ORANGE, RED, draw_top_k, figure_html
 from course.pretrained import predict_top_k
+from course.tuning import Trial
 
 VALLEY_START, VALLEY_BOTTOM = -1.0, 3.0
 VALLEY_STEPS, VALLEY_MAX_RATE = 20, 1.2
@@ -226,3 +228,68 @@ def _image_from_bytes(content: bytes) -> Image.Image:
         path = Path(folder, "photo")
         path.write_bytes(content)
         return load_image(path)
+
+
+def grid_explorer(trials: Sequence[Trial]) -> widgets.VBox:
+    """Look at the heads of a sweep one by one, with all others in grey behind.
+
+    Args:
+        trials: what :func:`course.tuning.sweep` returned; combinations may be missing.
+
+    Returns:
+        A panel with the children rate, size and dropout (buttons), verdict (HTML text) and
+        picture (HTML with an image and its alternative text).
+
+    Raises:
+        ValueError: if there is no trial.
+    """
+    if not trials:
+        raise ValueError("there is no trial to explore: run course.tuning.sweep() first")
+    by_settings = {(t.learning_rate, t.size_inner, t.dropout): t for t in trials}
+
+    def buttons(name: str, values: set[Any]) -> widgets.ToggleButtons:
+        ordered = sorted(values, key=lambda value: value or 0)
+        options = [("none" if value is None else f"{value:g}", value) for value in ordered]
+        style = {"description_width": "8em", "button_width": "6em"}
+        return widgets.ToggleButtons(options=options, description=name, style=style)
+
+    rates, sizes, dropouts = map(set, zip(*by_settings, strict=True))
+    rate, size = buttons("learning rate", rates), buttons("inner units", sizes)
+    dropout = buttons("dropout", dropouts)
+    verdict, picture = widgets.HTML(), widgets.HTML()
+
+    def update(_: object = None) -> None:
+        trial = by_settings.get((rate.value, size.value, dropout.value))
+        if trial is None:
+            verdict.value, picture.value = "This combination was not tried.", ""
+            return
+        text = (
+            f"validation accuracy {trial.val_accuracy:.3f}, "
+            f"training accuracy {trial.train_accuracy:.3f}, gap {trial.gap:.3f}"
+        )
+        verdict.value = f'<p style="font-size:18px; margin:0.3em 0">{text}</p>'
+        picture.value = figure_html(
+            _draw_trial(trial, trials), f"Accuracy over the epochs of the chosen head: {text}."
+        )
+
+    for control in (rate, size, dropout):
+        control.observe(update, names="value")
+    update()
+    return widgets.VBox([rate, size, dropout, verdict, picture])
+
+
+def _draw_trial(trial: Trial, trials: Sequence[Trial]) -> Figure:
+    fig = Figure(figsize=(9, 4.5))
+    ax = fig.subplots()
+    for other in trials:
+        other_epochs = range(1, len(other.history.val_accuracy) + 1)
+        ax.plot(
+            other_epochs, other.history.val_accuracy, color="#cccccc", linestyle="-", linewidth=1
+        )
+    epochs = range(1, len(trial.history.val_accuracy) + 1)
+    ax.plot(epochs, trial.history.train_accuracy, color=BLUE, linestyle="-", label="training")
+    ax.plot(epochs, trial.history.val_accuracy, color=RED, linestyle="--", label="validation")
+    ax.plot([], [], color="#cccccc", linewidth=1, label="validation of the others")
+    ax.set(xlabel="epoch", ylabel="accuracy", xlim=(1, len(epochs)), ylim=(0, 1))
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.02))
+    return fig
