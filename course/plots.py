@@ -18,7 +18,7 @@ from cycler import cycler
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -28,6 +28,8 @@ from course.training import History
 
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PINK, YELLOW, BLACK = "#56B4E9", "#CC79A7", "#F0E442", "#000000"
+
+_CENTER: dict[str, Any] = {"ha": "center", "va": "center"}
 
 plt.rcParams.update(
     {
@@ -102,16 +104,16 @@ def show(thing: Any) -> None:
     )
 
 
-STAGES = [
-    "Data\ningestion",
-    "Data\npreparation",
-    "Modeling",
-    "Training",
-    "Evaluation",
-    "Deployment",
-    "Monitoring",
-]
-_NOTEBOOKS = ["01, 03", "03", "04, 05, 06", "02, 04, 07", "04, 07, 08", "09, 12", "12"]
+STAGES = {
+    "Data ingestion": "01, 03",
+    "Data preparation": "03",
+    "Modeling": "04, 05, 06",
+    "Training": "02, 04, 07",
+    "Evaluation": "04, 07, 08",
+    "Deployment": "09",
+    "Monitoring": "to come",
+}
+"""The seven stages of a machine-learning project and the notebooks that teach them."""
 
 
 def show_pipeline(*current: str) -> None:
@@ -123,72 +125,29 @@ def show_pipeline(*current: str) -> None:
     Raises:
         ValueError: if a stage is unknown.
     """
-    names = [stage.replace("\n", " ") for stage in STAGES]
     for name in current:
-        if name not in names:
-            raise ValueError(f"unknown stage {name!r}: choose from {', '.join(names)}")
+        if name not in STAGES:
+            raise ValueError(f"unknown stage {name!r}: choose from {', '.join(STAGES)}")
     fig, ax = plt.subplots(figsize=(11, 2.1))
-    ax.set(xlim=(0, 7), ylim=(-0.65, 1.25))
+    ax.set(xlim=(-0.5, 6.5), ylim=(-0.7, 1.15))
     ax.axis("off")
-    for i, stage in enumerate(STAGES):
-        marked = names[i] in current
-        box = FancyBboxPatch(
-            (i + 0.07, 0.2),
-            0.8,
-            0.8,
-            boxstyle="round,pad=0.02",
-            facecolor=BLUE if marked else "white",
-            edgecolor=BLUE if marked else "#555555",
-            linewidth=2,
-        )
-        ax.add_patch(box)
-        ax.text(
-            i + 0.47,
-            0.6,
-            stage,
-            ha="center",
-            va="center",
-            fontsize=13.5,
-            color="white" if marked else "black",
-            weight="bold" if marked else "normal",
-        )
-        ax.text(i + 0.47, -0.05, _NOTEBOOKS[i], ha="center", va="center", color="#444444")
-        if i < 6:
-            ax.add_patch(
-                FancyArrowPatch(
-                    (i + 0.89, 0.6),
-                    (i + 1.05, 0.6),
-                    arrowstyle="->",
-                    lw=2,
-                    mutation_scale=12,
-                    shrinkA=0,
-                    shrinkB=0,
-                )
-            )
-    back = FancyArrowPatch(
-        (6.47, -0.2),
-        (0.47, -0.2),
-        connectionstyle="arc3,rad=-0.06",
-        arrowstyle="->",
-        lw=1.5,
-        color="#777777",
-        linestyle="--",
-        mutation_scale=15,
-    )
-    ax.add_patch(back)
-    ax.text(
-        3.47,
-        -0.52,
-        "when the world changes, start again",
-        ha="center",
-        color="#444444",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
-    )
-    marked_text = f" Marked: {', '.join(current)}." if current else ""
+    arrow = {"arrowstyle": "->", "lw": 2}
+    for i, (name, notebooks) in enumerate(STAGES.items()):
+        face, ink = (BLUE, "white") if name in current else ("white", "black")
+        ax.add_patch(Rectangle((i - 0.44, 0.2), 0.88, 0.8, fc=face, ec=BLUE, lw=2))
+        ax.text(i, 0.6, name.replace(" ", "\n"), color=ink, **_CENTER)
+        ax.text(i, -0.05, notebooks, color="#444444", **_CENTER)
+        if i:
+            ax.annotate("", (i - 0.43, 0.6), (i - 0.57, 0.6), arrowprops=arrow)
+    curve = {"arrowstyle": "->", "linestyle": "--", "connectionstyle": "arc3,rad=-0.06"}
+    ax.annotate("", (0, -0.2), (6, -0.2), arrowprops=curve | {"color": "#777777"})
+    ax.text(3, -0.62, "when the world changes, start again", color="#444444", ha="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 3})  # fmt: skip
+    marked = f" Marked: {', '.join(current)}." if current else ""
     show_figure(
         fig,
-        f"The seven stages in order: {', '.join(names)}; under each, the notebooks that teach it; "
-        f"a dashed arrow leads back from the last to the first.{marked_text}",
+        f"Seven stages in order, with the notebooks that teach them: {', '.join(STAGES)}. "
+        f"A dashed arrow leads back from the last to the first.{marked}",
     )
 
 
@@ -248,15 +207,7 @@ def plot_confusion(predictions: Tensor, targets: Tensor, classes: Sequence[str])
         for column in ticks:
             if counts[row, column]:
                 color = "white" if shares[row, column] > 0.5 else "black"
-                ax.text(
-                    column,
-                    row,
-                    counts[row, column],
-                    ha="center",
-                    va="center",
-                    color=color,
-                    fontsize=12,
-                )
+                ax.text(column, row, counts[row, column], color=color, **_CENTER)
     mistakes = counts - np.diag(np.diag(counts))
     row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
     show_figure(
@@ -342,7 +293,7 @@ def draw_numbers(
             box = Rectangle((x, y), 1, 1, facecolor=fills[row, column], edgecolor="black", lw=1.5)
             ax.add_patch(box)
             number = f"{grid[row, column].item():g}"
-            text = ax.text(x + 0.5, y + 0.5, number, ha="center", va="center", fontsize=15)
+            text = ax.text(x + 0.5, y + 0.5, number, fontsize=15, **_CENTER)
             text.set_zorder(box.get_zorder())  # so that a box drawn later covers it
     ax.text(left + columns / 2, top + 0.2, title, ha="center", va="bottom")
     ax.update_datalim([(left, top + 0.8)])  # room for the title
