@@ -130,7 +130,7 @@ def show_pipeline(*current: str) -> None:
             raise ValueError(f"unknown stage {name!r}: choose from {', '.join(STAGES)}")
     fig, ax = plt.subplots(figsize=(11, 2.1))
     ax.set(xlim=(-0.5, 6.5), ylim=(-0.7, 1.15))
-    ax.axis("off")
+    ax.set_axis_off()
     arrow = {"arrowstyle": "->", "lw": 2}
     for i, (name, notebooks) in enumerate(STAGES.items()):
         face, ink = (BLUE, "white") if name in current else ("white", "black")
@@ -141,8 +141,8 @@ def show_pipeline(*current: str) -> None:
             ax.annotate("", (i - 0.43, 0.6), (i - 0.57, 0.6), arrowprops=arrow)
     curve = {"arrowstyle": "->", "linestyle": "--", "connectionstyle": "arc3,rad=-0.06"}
     ax.annotate("", (0, -0.2), (6, -0.2), arrowprops=curve | {"color": "#777777"})
-    ax.text(3, -0.62, "when the world changes, start again", color="#444444", ha="center",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 3})  # fmt: skip
+    plain = {"facecolor": "white", "edgecolor": "none", "pad": 3}
+    ax.text(3, -0.54, "when the world changes, start again", color="#444444", bbox=plain, **_CENTER)
     marked = f" Marked: {', '.join(current)}." if current else ""
     show_figure(
         fig,
@@ -203,11 +203,9 @@ def plot_confusion(predictions: Tensor, targets: Tensor, classes: Sequence[str])
     ax.set_yticks(ticks, classes)
     ax.set(xlabel="predicted", ylabel="true", title="How often each class was taken for each")
     ax.grid(False)
-    for row in ticks:
-        for column in ticks:
-            if counts[row, column]:
-                color = "white" if shares[row, column] > 0.5 else "black"
-                ax.text(column, row, counts[row, column], color=color, **_CENTER)
+    for row, column in zip(*counts.nonzero(), strict=True):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        ax.text(column, row, counts[row, column], color=color, **_CENTER)
     mistakes = counts - np.diag(np.diag(counts))
     row, column = np.unravel_index(mistakes.argmax(), mistakes.shape)
     show_figure(
@@ -229,9 +227,8 @@ def show_images(
         size: width and height of a picture in inches.
     """
     rows = -(-len(images) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(columns * size, rows * (size + 0.5)), squeeze=False
-    )
+    figsize = (columns * size, rows * (size + 0.5))
+    fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, image, title in zip(axes.flat, images, titles, strict=False):
