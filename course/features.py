@@ -27,7 +27,7 @@ from course import paths
 from course.data import ClothingDataset, check_images
 from course.models import ClothingClassifierMobileNet
 
-BATCH_SIZE = 32
+BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of a processor
 NUM_LOADERS = 2
 
 
@@ -103,7 +103,7 @@ def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobi
 
 
 def load_batches(dataset: ClothingDataset) -> Iterator[Tensor]:
-    """Give batches ``(32, 3, H, W)`` in order; two threads decode the next ones meanwhile.
+    """Give batches ``(8, 3, H, W)`` in order; two threads decode the next ones meanwhile.
 
     Threads suffice because decoding leaves Python's lock free. They also start at once on every
     system and share memory with the network, which worker processes do not.
