@@ -259,7 +259,7 @@ def draw_image(ax: Axes, image: Any) -> None:
         image = image.detach().squeeze(0) if image.shape[0] == 1 else image.detach()
         if image.ndim == 3:
             image = image.permute(1, 2, 0)  # matplotlib wants (H, W, C)
-        ax.imshow(image.clamp(0, 1).cpu(), vmin=0, vmax=1)
+        ax.imshow(image.clamp(0, 1).cpu().numpy(), vmin=0, vmax=1)
     else:
         ax.imshow(image)
     ax.axis("off")
