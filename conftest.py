@@ -12,6 +12,7 @@ are downloaded before the first test; where that is impossible, the notebook is 
 from functools import cache
 
 import pytest
+
 from course.download import DownloadError, download_photos, download_weights
 
 DOWNLOADS = {"photos": download_photos, "weights": download_weights}

@@ -36,7 +36,8 @@ def run_twice(name: str, folder: Path) -> tuple[NotebookNode, NotebookNode]:
         if reason := why_missing(need):
             pytest.skip(reason)
     second = read(name)
-    client = NotebookClient(second, timeout=600, resources={"metadata": {"path": str(folder)}})
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(second, timeout=600, coalesce_streams=True, resources=resources)
     with client.setup_kernel():
         for i, cell in enumerate(second.cells):
             if cell.cell_type == "code":
