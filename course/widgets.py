@@ -196,7 +196,9 @@ def photo_uploader(model: nn.Module, k: int = 5) -> widgets.VBox:
     upload = widgets.FileUpload(
         accept="image/*", description="Choose a photo", layout={"width": "14em"}
     )
-    message, picture = widgets.HTML("No photo yet. It stays on this computer."), widgets.HTML()
+    # Jupyter's connection drops a larger file without a word, so nobody could explain it later.
+    message = widgets.HTML("No photo yet. The file may have up to 10 MB.")
+    picture = widgets.HTML()
 
     def update(_: object) -> None:
         if not upload.value:
