@@ -21,8 +21,9 @@ from tqdm.auto import tqdm
 from course import paths
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
 from course.features import extract_features, numeric_path
-from course.models import MLP, ClothingClassifierMobileNet, make_head
+from course.models import MLP, ClothingClassifierMobileNet
 from course.training import fit
+from course.tuning import make_model
 
 NUM_EPOCHS = 10
 LEARNING_RATES = (0.0001, 0.001, 0.01, 0.1)
@@ -96,9 +97,7 @@ def literal_epoch(train_dataset, val_dataset):
 def train_head(train_features, val_features, lr, size_inner=None):
     """Train a head for ten epochs on kept features; return seconds and validation accuracy."""
     start = time.perf_counter()
-    torch.manual_seed(0)
-    head = make_head(size_inner=size_inner)
-    optimizer = optim.Adam(head.parameters(), lr=lr)
+    head, optimizer = make_model(lr, size_inner)
     loaders = make_loaders(train_features, val_features)
     history = fit(head, optimizer, *loaders, num_epochs=NUM_EPOCHS, progress=False)
     return time.perf_counter() - start, history.val_accuracy[-1]
