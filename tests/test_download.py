@@ -402,12 +402,13 @@ def test_interruption_leaves_nothing(
 
 
 PROCESS = """
-import sys
+import signal, sys
 from pathlib import Path
 from course import download, paths
 paths.PHOTOS = Path(sys.argv[1])
 download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
 download.PHOTO_COUNTS = {"train": 10, "validation": 10, "test": 10}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C
 try:
     download.download_photos()
 except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """Kept outputs really are compared: each way of breaking a fact turns pytest red."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,11 @@ def fact(tmp_path):
         nbformat.write(nb, tmp_path / "facts.ipynb")
         command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env"]
         command += ["-p", "no:cacheprovider", "facts.ipynb"]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        # Options for the outer run, such as a coverage report, are not for the inner one.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
 
     return nb.cells[-1], run
 

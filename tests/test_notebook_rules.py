@@ -97,7 +97,8 @@ def test_there_are_enough_facts_and_each_has_an_output(name):
         assert cell.outputs, cell.id
         for output in cell.outputs:
             assert output.get("name") != "stderr", cell.id
-            assert "text/html" not in output.get("data", {}), cell.id
+            kinds = set(output.get("data", {"text/plain": ""}))
+            assert kinds == {"text/plain"}, f"{cell.id}: pictures and widgets are not facts"
 
 
 def test_outputs_are_only_in_facts():
