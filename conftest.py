@@ -12,20 +12,31 @@ are downloaded before the first test; where that is impossible, the notebook is 
 from functools import cache
 
 import pytest
+from nbformat import NotebookNode
 
 from course.download import DownloadError, download_photos, download_weights
 
 DOWNLOADS = {"photos": download_photos, "weights": download_weights}
 
 
+def is_fact(cell: NotebookNode) -> bool:
+    return "keep_output" in cell["metadata"].get("tags", [])
+
+
 @cache
-def why_missing(need: str) -> str | None:
-    """Fetch the photos or the weights; return the reason if that fails."""
+def fetch(need: str) -> str:
+    """Fetch the photos or the weights; return the reason if that fails, else an empty string."""
     try:
         DOWNLOADS[need]()
     except DownloadError as error:
         return f"{need} are not here: {error}"
-    return None
+    return ""
+
+
+def why_skipped(nb: NotebookNode) -> str:
+    """The first thing that the notebook needs and cannot have, or an empty string."""
+    needs = nb.metadata.get("course", {}).get("needs", [])
+    return next(filter(None, map(fetch, needs)), "")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,11 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         cell = getattr(item, "cell", None)
         if cell is None:
             continue
-        if "keep_output" in cell["metadata"].get("tags", []):
+        if is_fact(cell):
             cell["execution_count"] = 1
         else:
             cell["execution_count"] = None
             cell["outputs"] = []
-        for need in item.parent.nb.metadata.get("course", {}).get("needs", []):
-            if reason := why_missing(need):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        if reason := why_skipped(item.parent.nb):
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -8,7 +8,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from conftest import why_missing
+from conftest import why_skipped
 from course import paths
 
 NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
@@ -17,10 +17,6 @@ NAMES = [path.stem for path in NOTEBOOKS]
 
 def read(name: str) -> NotebookNode:
     return nbformat.read(paths.PROJECT / "notebooks" / f"{name}.ipynb", as_version=4)
-
-
-def is_fact(cell: NotebookNode) -> bool:
-    return "keep_output" in cell.metadata.get("tags", [])
 
 
 def seen(cell: NotebookNode) -> list[dict]:
@@ -32,9 +28,8 @@ def seen(cell: NotebookNode) -> list[dict]:
 def run_twice(name: str, folder: Path) -> tuple[NotebookNode, NotebookNode]:
     """Execute every cell twice in a row, in `folder`; return the first and the second results."""
     first = read(name)
-    for need in first.metadata.get("course", {}).get("needs", []):
-        if reason := why_missing(need):
-            pytest.skip(reason)
+    if reason := why_skipped(first):
+        pytest.skip(reason)
     second = read(name)
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(second, timeout=600, coalesce_streams=True, resources=resources)

@@ -8,8 +8,9 @@ import sys
 import nbformat
 import pytest
 
+from conftest import is_fact
 from course import paths
-from notebook_files import is_fact, read
+from notebook_files import read
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ import torchvision
 from torch import nn, optim
 
 import course
+from conftest import is_fact
 from course import paths
-from notebook_files import NAMES, NOTEBOOKS, is_fact, read
+from notebook_files import NAMES, NOTEBOOKS, read
 
 ROOTS = {
     "course": course,

@@ -9,8 +9,9 @@ import sys
 import nbformat
 import pytest
 
+from conftest import is_fact
 from course import paths
-from notebook_files import NAMES, is_fact, read, run_twice, seen
+from notebook_files import NAMES, read, run_twice, seen
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
 
