@@ -22,5 +22,8 @@ DATASETS = Path(os.environ.get("COURSE_DATASETS") or SHIPPED_DATASETS).expanduse
 PHOTOS = DATASETS / "clothing-dataset-small"
 """The clothing photos, in ``train``, ``validation`` and ``test``."""
 
+SKETCHES = DATASETS / "drawn-garments"
+"""Garments drawn by `course.sketches`, for places where the photos cannot be had."""
+
 CACHE = SHIPPED_DATASETS / "cache"
 """Kept features. Safe to delete: everything in it is computed again when it is needed."""
