@@ -6,7 +6,7 @@ pictures: their outputs are stripped and nothing is compared. nbstripout empties
 everywhere, and nbval takes an empty count with outputs for a mistake, so it is put back here.
 
 A notebook that needs the clothing photos or the MobileNetV2 weights says so in its metadata. They
-are downloaded before the first test; where that is impossible, the notebook is skipped by name.
+are fetched, or their stand-ins made, before the first test, so that no cell has to wait for them.
 """
 
 from functools import cache
@@ -14,29 +14,20 @@ from functools import cache
 import pytest
 from nbformat import NotebookNode
 
-from course.download import DownloadError, download_photos, download_weights
+from course.pretrained import weights_or_stand_in
+from course.sketches import photos_or_sketches
 
-DOWNLOADS = {"photos": download_photos, "weights": download_weights}
+PREPARE = {"photos": cache(photos_or_sketches), "weights": cache(weights_or_stand_in)}
 
 
 def is_fact(cell: NotebookNode) -> bool:
     return "keep_output" in cell["metadata"].get("tags", [])
 
 
-@cache
-def fetch(need: str) -> str:
-    """Fetch the photos or the weights; return the reason if that fails, else an empty string."""
-    try:
-        DOWNLOADS[need]()
-    except DownloadError as error:
-        return f"{need} are not here: {error}"
-    return ""
-
-
-def why_skipped(nb: NotebookNode) -> str:
-    """The first thing that the notebook needs and cannot have, or an empty string."""
-    needs = nb.metadata.get("course", {}).get("needs", [])
-    return next(filter(None, map(fetch, needs)), "")
+def prepare(nb: NotebookNode) -> None:
+    """Fetch what the notebook needs."""
+    for need in nb.metadata.get("course", {}).get("needs", []):
+        PREPARE[need]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,5 +40,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         else:
             cell["execution_count"] = None
             cell["outputs"] = []
-        if reason := why_skipped(item.parent.nb):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        prepare(item.parent.nb)

@@ -1,54 +1,86 @@
-"""MobileNetV2 with the weights that it learned on ImageNet."""
+"""MobileNetV2 with the weights that it learned on ImageNet, or with a stand-in for them."""
 
 import os
 from pathlib import Path
 
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 
-from course.data import load_image, upright_rgb
-from course.download import download_weights
+from course import paths
+from course.data import FASHION_CLASSES, load_image, upright_rgb
+from course.download import DownloadError, download_weights
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 """1.2 million photos of 1,000 classes taught it; torchvision keeps the weights and their card."""
 
 
+STAND_IN = paths.PROJECT / "models" / "fashion_mobilenet_v2.safetensors"
+"""Weights that come with the course, for places without network; the card lies beside the file."""
+
+CATEGORIES = {1000: WEIGHTS.meta["categories"], 10: FASHION_CLASSES}
+"""The names of the classes, by their number: of ImageNet and of the stand-in."""
+
+
+def weights_or_stand_in() -> Path:
+    """Return the file of MobileNetV2's weights, and print one line that says which they are."""
+    path, reason = _find_weights()
+    if reason:
+        print(
+            f"Using the small weights that come with the course, {path.name}, which know the 10 "
+            f"classes of Fashion-MNIST, because: {reason.split('. ')[0]}. "
+            "With network, python -m course download fetches the ImageNet weights."
+        )
+    else:
+        print(f"Using the ImageNet weights in {path}.")
+    return path
+
+
 def load_mobilenet_v2() -> MobileNetV2:
-    """MobileNetV2 (https://arxiv.org/abs/1801.04381) with ImageNet weights, in evaluation mode.
+    """MobileNetV2 (https://arxiv.org/abs/1801.04381) with trained weights, in evaluation mode.
 
     Input ``(N, 3, H, W)`` float32, as ``WEIGHTS.transforms()`` makes it; output ``(N, 1000)``
-    logits.
-
-    Raises:
-        DownloadError: if the weights are not here and cannot be fetched.
+    logits, or ``(N, 10)`` where the stand-in is used (see `weights_or_stand_in`).
     """
-    model = mobilenet_v2()
-    model.load_state_dict(torch.load(download_weights(), map_location="cpu", weights_only=True))
+    path, _ = _find_weights()
+    if path == STAND_IN:
+        state = load_file(path)  # float16 in the file, float32 in the model
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    model = mobilenet_v2(num_classes=len(state["classifier.1.bias"]))
+    model.load_state_dict(state)
     return model.eval()
+
+
+def _find_weights() -> tuple[Path, str]:
+    """The ImageNet weights, or the stand-in and the reason why."""
+    try:
+        return download_weights(), ""
+    except DownloadError as error:
+        return STAND_IN, str(error)
 
 
 def predict_top_k(
     model: nn.Module, image: Image.Image | str | Path, k: int = 5
 ) -> list[tuple[str, float]]:
-    """The `k` classes that an ImageNet model finds most probable for one photo.
+    """The `k` classes that a model finds most probable for one photo.
 
     Args:
-        model: gives ``(1, 1000)`` logits; it is put into evaluation mode and left there.
+        model: gives ``(1, 1000)`` logits for the classes of ImageNet, or ``(1, 10)`` for those of
+            Fashion-MNIST; it is put into evaluation mode and left there.
         image: a PIL image of any size and mode, or the path of a picture.
 
     Returns:
         Pairs of class name and probability, the most probable first.
 
     Raises:
-        ValueError: if `k` is not from 1 to 1000.
+        ValueError: if `k` is not from 1 to the number of classes, or the model does not have
+            1000 or 10 classes.
         TypeError: if `image` is neither an image nor a path.
         FileNotFoundError, ImageFileError: if there is no such file or it is not a picture.
     """
-    categories = WEIGHTS.meta["categories"]
-    if not 1 <= k <= len(categories):
-        raise ValueError(f"k must be from 1 to {len(categories)}, got {k}")
     if isinstance(image, Image.Image):
         image = upright_rgb(image)
     elif isinstance(image, str | os.PathLike):
@@ -59,7 +91,12 @@ def predict_top_k(
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        logits = model(batch.to(device))  # (1, 1000)
-    probabilities, indices = logits.softmax(dim=1)[0].topk(k)
-    names = [categories[i] for i in indices]
-    return list(zip(names, probabilities.tolist(), strict=True))
+        probabilities = model(batch.to(device)).softmax(dim=1)[0]  # (1000,)
+    if len(probabilities) not in CATEGORIES:
+        raise ValueError(f"the model must have 1000 or 10 classes, got {len(probabilities)}")
+    categories = CATEGORIES[len(probabilities)]
+    if not 1 <= k <= len(categories):
+        raise ValueError(f"k must be from 1 to {len(categories)}, got {k}")
+    top = probabilities.topk(k)
+    names = [categories[i] for i in top.indices]
+    return list(zip(names, top.values.tolist(), strict=True))

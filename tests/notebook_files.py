@@ -4,11 +4,10 @@ import functools
 from pathlib import Path
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from conftest import why_skipped
+from conftest import prepare
 from course import paths
 
 NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
@@ -28,8 +27,7 @@ def seen(cell: NotebookNode) -> list[dict]:
 def run_twice(name: str, folder: Path) -> tuple[NotebookNode, NotebookNode]:
     """Execute every cell twice in a row, in `folder`; return the first and the second results."""
     first = read(name)
-    if reason := why_skipped(first):
-        pytest.skip(reason)
+    prepare(first)
     second = read(name)
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(second, timeout=600, coalesce_streams=True, resources=resources)

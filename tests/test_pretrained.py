@@ -9,14 +9,22 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import MobileNetV2, mobilenet_v2
 
 from course import pretrained
-from course.data import ImageFileError, load_image
-from course.download import DownloadError, download_weights
+from course.data import ImageFileError, fashion_mnist, load_image
+from course.download import DownloadError
 from course.models import NUM_FEATURES
-from course.pretrained import WEIGHTS, load_mobilenet_v2, predict_top_k
+from course.pretrained import (
+    CATEGORIES,
+    STAND_IN,
+    WEIGHTS,
+    load_mobilenet_v2,
+    predict_top_k,
+    weights_or_stand_in,
+)
 from course.widgets import photo_uploader
 
 
@@ -48,13 +56,17 @@ def model() -> Brightness:
     return Brightness().train()
 
 
-@pytest.fixture(scope="module")
-def mobilenet() -> MobileNetV2:
-    try:
-        download_weights()
-    except DownloadError as error:
-        pytest.skip(f"the weights are not here: {error}")
-    return load_mobilenet_v2()
+def refuse() -> Path:
+    raise DownloadError("no network")
+
+
+@pytest.fixture(scope="module", params=["what is here", "stand-in"])
+def mobilenet(request: pytest.FixtureRequest) -> MobileNetV2:
+    """With the best weights that can be had, and with those that come with the course."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "stand-in":
+            patch.setattr(pretrained, "download_weights", refuse)
+        return load_mobilenet_v2()
 
 
 NAMES = WEIGHTS.meta["categories"]
@@ -177,16 +189,22 @@ def test_bad_files(
 
 def test_mobilenet_is_whole_and_in_evaluation_mode(mobilenet: MobileNetV2) -> None:
     assert not mobilenet.training
-    assert sum(parameter.numel() for parameter in mobilenet.parameters()) == 3_504_872
+    assert all(value.dtype == torch.float32 for value in mobilenet.parameters())
+    assert sum(parameter.numel() for parameter in mobilenet.features.parameters()) == 2_223_872
+    num_classes = mobilenet.classifier[1].out_features
     with torch.inference_mode():
-        assert mobilenet(torch.zeros(2, 3, 224, 224)).shape == (2, 1000)
+        assert mobilenet(torch.zeros(2, 3, 224, 224)).shape == (2, num_classes)
         features = mobilenet.features(torch.zeros(1, 3, 224, 224))
     assert features.shape == (1, NUM_FEATURES, 7, 7)
+    assert len(CATEGORIES[num_classes]) == num_classes
 
 
-def test_mobilenet_has_the_weights_that_torchvision_loads(mobilenet: MobileNetV2) -> None:
-    expected = mobilenet_v2(weights=WEIGHTS).state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in mobilenet.state_dict().items())
+def test_mobilenet_has_the_weights_of_the_file_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    path = weights_or_stand_in()
+    assert path.name in capsys.readouterr().out
+    expected = load_file(path) if path == STAND_IN else mobilenet_v2(weights=WEIGHTS).state_dict()
+    for name, value in load_mobilenet_v2().state_dict().items():
+        assert torch.equal(value, expected[name].to(value.dtype))
 
 
 def test_prediction_equals_the_steps_by_hand(mobilenet: MobileNetV2) -> None:
@@ -195,17 +213,44 @@ def test_prediction_equals_the_steps_by_hand(mobilenet: MobileNetV2) -> None:
         logits = mobilenet(WEIGHTS.transforms()(image)[None])[0]
     values, indices = torch.sort(logits.softmax(0), descending=True)
     top_k = predict_top_k(mobilenet, image)
-    assert [name for name, _ in top_k] == [NAMES[i] for i in indices[:5]]
+    assert [name for name, _ in top_k] == [CATEGORIES[len(logits)][i] for i in indices[:5]]
     assert [p for _, p in top_k] == pytest.approx(values[:5].tolist(), abs=1e-6)
 
 
-def test_no_weights_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Path:
-        raise DownloadError("no network")
+def test_stand_in_is_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pretrained, "download_weights", refuse)
+    assert weights_or_stand_in() == STAND_IN
+    (line,) = capsys.readouterr().out.splitlines()
+    assert STAND_IN.name in line
+    assert "python -m course download" in line
+    load_mobilenet_v2()
+    assert capsys.readouterr().out == ""  # named once, not at every use
 
-    monkeypatch.setattr(pretrained, "download_weights", fail)
-    with pytest.raises(DownloadError, match="no network"):
-        load_mobilenet_v2()
+
+def test_stand_in_is_small_float16_and_comes_with_a_card() -> None:
+    assert STAND_IN.stat().st_size <= 6_000_000
+    floats = [value for value in load_file(STAND_IN).values() if value.is_floating_point()]
+    assert {value.dtype for value in floats} == {torch.float16}
+    assert STAND_IN.with_suffix(".md").is_file()
+    assert STAND_IN.with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("picture", "name"), [(0, "Ankle boot"), (1, "Pullover"), (2, "Trouser"), (3, "Trouser")]
+)
+def test_stand_in_knows_fashion_mnist(
+    monkeypatch: pytest.MonkeyPatch, picture: int, name: str
+) -> None:
+    monkeypatch.setattr(pretrained, "download_weights", refuse)
+    image, _ = fashion_mnist(train=False)[picture]
+    assert predict_top_k(load_mobilenet_v2(), image.convert("RGB").resize((224, 224)))[0][0] == name
+
+
+def test_no_names_for_other_numbers_of_classes() -> None:
+    with pytest.raises(ValueError, match="1000 or 10 classes, got 7"):
+        predict_top_k(mobilenet_v2(num_classes=7), Image.new("RGB", (30, 20)))
 
 
 # The panel
