@@ -1,17 +1,17 @@
 """Garments drawn by code, for places where the clothing photos cannot be had.
 
-A garment is a list of pieces of cloth, cut in its own coordinates: x runs from the middle to the
-sides, y from the shoulder or the waist down. `photograph` then lays it on a floor, turns on the
-light and takes a picture that is about as bad as those that people send.
+A garment is a list of pieces of cloth that lie on each other. They are cut in the garment's own
+coordinates: x from its middle to the sides, y from the shoulders or the waist down. `photograph`
+lays them on a floor, switches on a lamp and takes a picture about as good as people send.
 """
 
+import contextlib
 import math
 import os
-import random
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import textwrap
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,492 +23,430 @@ from course.download import DownloadError, download_photos
 
 COUNTS = {"train": 60, "validation": 10, "test": 15}
 """Pictures a class."""
+STYLE = "style-1.txt"
+"""A file in the folder, so that pictures of an older style of drawing are drawn again."""
 
 CLOTH, TRIM, LINING = range(3)
-"""The three materials of a garment; each gets a colour of its own."""
-
+SIDES = (-1, 1)
 Point = tuple[float, ...]
-"""``(x, y)``, or ``(x, y, bulge)`` where the edge to the next point is to bulge outwards."""
+"""``(x, y)``, or ``(x, y, bulge)`` where the edge to the next point bulges outwards."""
 
 
-@dataclass
-class Garment:
-    """Pieces and lines in the order in which they lie on each other."""
+class Garment(Random):
+    """Dice that also keep the pieces ``(points, ink, shade, line width)`` cut with their help."""
 
-    rng: random.Random
-    pieces: list[tuple[Any, int, float, float]] = field(default_factory=list)
-
-    def piece(self, *points: Point, ink: int = CLOTH, shade: float = 0, side: int = 1) -> None:
-        """A piece of cloth with an outline; `side` -1 draws it on the left."""
-        self.pieces.append((curve([*points, points[0]]) * (side, 1), ink, shade, 0))
-
-    def both(self, *points: Point, ink: int = CLOTH, shade: float = 0) -> None:
-        """A symmetric piece; `points` run along its right half from top to bottom."""
-        half = curve(points)
-        whole = np.concatenate([half, half[::-1] * (-1, 1)])
-        self.pieces.append((whole, ink, shade, 0))
-
-    def line(
-        self, *points: Point, ink: int = CLOTH, shade: float = -40, width: float = 0.012
-    ) -> None:
-        self.pieces.append((curve(points), ink, shade, width))
-
-    def lines(self, *points: Point, **look: Any) -> None:
-        """The same line on both sides."""
-        self.line(*points, **look)
-        self.line(*[(-x, y, *(-bulge for bulge in rest)) for x, y, *rest in points], **look)
-
-    def dot(self, x: float, y: float, radius: float, ink: int = TRIM, shade: float = 0) -> None:
-        turn = np.linspace(0, 2 * np.pi, 16)
-        ring = np.stack([x + radius * np.cos(turn), y + radius * np.sin(turn)], 1)
-        self.pieces.append((ring, ink, shade, 0))
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)  # a text gives the same numbers in every Python and on every system
+        self.pieces: list[tuple[Any, int, float, float]] = []
+        self.shift = (0.0, 0.0)
 
     def perhaps(self, probability: float) -> bool:
-        return self.rng.random() < probability
+        return self.random() < probability
+
+    def piece(self, *points: Point, ink: int = CLOTH, shade: float = 0, side: int = 0) -> None:
+        """Cloth inside an outline on one side, or around the middle: then give the right half."""
+        half = curve(*points) if side == 0 else curve(*points, points[0])
+        outline = half * (side, 1) if side else np.concatenate([half, half[::-1] * (-1, 1)])
+        self.pieces.append((outline + self.shift, ink, shade, 0))
+
+    def line(
+        self, *points: Point, ink: int = CLOTH, shade: float = -40, width: float = 0.014,
+        sides: tuple[int, ...] = (1,),
+    ) -> None:  # fmt: skip
+        """A seam, fold or stripe; give both `SIDES` to draw it left and right."""
+        for side in sides:
+            self.pieces.append((curve(*points) * (side, 1) + self.shift, ink, shade, width))
+
+    def dot(self, x: float, y: float, r: float, ink: int = TRIM) -> None:
+        around = [(x, y - r, 0.2), (x + r, y, 0.2), (x, y + r, 0.2), (x - r, y, 0.2)]
+        self.piece(*around, ink=ink, side=1)
 
 
-def curve(points: Sequence[Point]) -> Any:
-    """Points ``(n, 2)`` along the edges, bent by their bulges."""
+def curve(*points: Point) -> Any:
+    """Points ``(n, 2)`` along the edges from point to point, bent by their bulges."""
     t = np.linspace(0, 1, 9)[:, None]
-    bent = []
+    edges = []
     for (x, y, *bulge), (x2, y2, *_) in zip(points, points[1:], strict=False):
-        sideways = np.array([y2 - y, x - x2]) * (bulge[0] if bulge else 0)
-        bent.append((1 - t) * (x, y) + t * (x2, y2) + 4 * t * (1 - t) * sideways)
-    return np.concatenate(bent)
+        outwards = np.array([y2 - y, x - x2]) * (bulge[0] if bulge else 0)
+        edges.append((1 - t) * (x, y) + t * (x2, y2) + 4 * t * (1 - t) * outwards)
+    return np.concatenate(edges)
 
 
+# fmt: off
 def torso(g: Garment, length: float, width: float, neck: float, drop: float, bend: float) -> None:
-    """Front and the inside of the back, from the shoulders to the hem."""
-    waist = width * g.rng.uniform(0.86, 1)
-    hem = width * g.rng.uniform(0.95, 1.12)
-    sag = g.rng.uniform(-0.02, 0.05)
-    g.both((0, 0.05), (neck, 0), (neck, drop), (0, drop + 0.05), shade=-48)  # inside of the back
-    g.both(
-        (0, drop, -bend), (neck, 0), (0.46, 0.09), (width, 0.45, -0.03), (waist, 0.8, -0.01),
-        (hem, length), (0, length + sag),
-    )  # fmt: skip
+    waist, hem = width * g.uniform(0.86, 1), width * g.uniform(0.95, 1.12)
+    g.piece((0, 0.05), (neck, 0), (neck, drop), (0, drop + 0.05), shade=-48)  # inside of the back
+    g.piece((0, drop, -bend), (neck, 0), (0.46, 0.09), (width, 0.45, -0.03), (waist, 0.8, -0.01),
+            (hem, length, 0.02), (0, length + g.uniform(0, 0.05)))
 
 
-def sleeves(g: Garment, length: float, cuff: float, fold: float = 0) -> list[list[Point]]:
-    """Two sleeves, perhaps folded over the body; returns the ends of both."""
-    angle, wide = g.rng.uniform(0.15, 0.75), g.rng.uniform(0.23, 0.3)
-    ends = []
-    for side in (-1, 1):
-        upper = angle + g.rng.uniform(-0.12, 0.12) + max(0, 0.5 - length) * g.rng.uniform(0, 1)
-        lower = upper - g.rng.uniform(-0.1, 0.5)
-        if g.perhaps(fold):
-            lower = -g.rng.uniform(0.6, 2.2)
-        reach = min(length, 0.5)
-        elbow = (0.45 + reach * math.sin(upper), 0.09 + reach * math.cos(upper))
-        rest = length - reach
-        wrist = (elbow[0] + rest * math.sin(lower), elbow[1] + rest * math.cos(lower))
-        last = lower if rest else upper
-        width = cuff if rest > 0.2 else wide
-        inside = (wrist[0] - width * math.cos(last), wrist[1] + width * math.sin(last))
-        crook = (elbow[0] - wide * 0.8 * math.cos(upper), elbow[1] + wide * 0.8 * math.sin(upper))
-        outer = [(0.455, 0.085, 0.04), elbow, wrist] if rest else [(0.455, 0.085, 0.03), wrist]
-        inner = [crook] if rest else []
-        g.piece(*outer, inside, *inner, (0.43, 0.46), side=side, shade=g.rng.uniform(-14, 6))
-        ends.append([(side * wrist[0], wrist[1]), (side * inside[0], inside[1])])
-    return ends
+def sleeves(g: Garment, length: float, cuff: float, ink: int, fold: float = 0) -> None:
+    """Two sleeves of one or two parts; the lower one is sometimes folded over the body."""
+    spread, wide, upper = g.uniform(0.2, 0.8), g.uniform(0.23, 0.3), min(length, 0.5)
+    for side in SIDES:
+        angle = spread + g.uniform(-0.12, 0.12) + (g.uniform(0, 0.5) if length < 0.5 else 0)
+        bent = -g.uniform(0.6, 2) if g.perhaps(fold) else angle - g.uniform(-0.1, 0.4)
+        points: list[Point] = [(0.455, 0.085, 0.04)]
+        inside: list[Point] = [(0.43, 0.46)]
+        for part, turn, w in [(upper, angle, wide), (length - upper, bent, cuff)]:
+            if part > 0:
+                x, y = points[-1][0] + part * math.sin(turn), points[-1][1] + part * math.cos(turn)
+                points.append((x, y))
+                inside.append((x - w * math.cos(turn), y + w * math.sin(turn)))
+        g.piece(*points, *inside[::-1], shade=g.uniform(-14, 6), side=side)
+        g.line(points[-1], inside[-1], ink=ink, shade=-22, width=0.045, sides=(side,))
+
+
+def neckline(g: Garment, neck: float, drop: float, ink: int) -> None:
+    g.line((0, drop, -0.25), (neck, 0), ink=ink, shade=-16, width=0.045, sides=SIDES)
 
 
 def motif(g: Garment) -> None:
-    """A print on the chest: a disc or lines of something like writing."""
-    y, size = g.rng.uniform(0.4, 0.55), g.rng.uniform(0.1, 0.2)
-    if g.perhaps(0.4):
+    """A print on the chest: a disc, and lines of something like writing."""
+    y, size = g.uniform(0.36, 0.5), g.uniform(0.1, 0.22)
+    if g.perhaps(0.5):
         g.dot(0, y, size)
-        g.dot(g.rng.uniform(-0.05, 0.05), y, size * 0.55, ink=LINING)
-    for row in range(g.rng.randint(1, 3)):
-        x = -size * 1.2
-        while x < size:
-            step = g.rng.uniform(0.03, 0.08)
-            bottom = y + row * 0.09
-            g.line((x, bottom), (x + step * 0.7, bottom), ink=TRIM, shade=0, width=0.06)
-            x += step
+        g.dot(g.uniform(-0.06, 0.06), y, size * 0.5, LINING)
+        y += size + 0.08
+    for row in range(g.randint(1, 2)):
+        for x in np.arange(-size, size, 0.07):
+            g.line((x, y + row * 0.1), (x + g.uniform(0.03, 0.06), y + row * 0.1),
+                   ink=TRIM, shade=0, width=0.065)
 
 
-def collar(g: Garment, neck: float, ink: int, shade: float = 12) -> None:
-    """Two flaps that meet in the middle."""
-    for side in (-1, 1):
-        tip = g.rng.uniform(0.16, 0.26)
-        g.piece((0, 0.13), (neck * 0.9, -0.05, 0.1), (neck + 0.06, 0.03), (tip, tip + 0.02),
-                ink=ink, shade=shade, side=side)  # fmt: skip
+def buttons(g: Garment, top: float, bottom: float, x: float = 0) -> None:
+    g.line((x + 0.045, top), (x + 0.045, bottom), shade=-28)
+    g.line((x - 0.045, top), (x - 0.045, bottom), shade=-28)
+    for y in np.linspace(top + 0.06, bottom - 0.1, g.randint(5, 8)):
+        g.dot(x, y, 0.024, LINING)
 
 
-def buttons(g: Garment, top: float, bottom: float, x: float = 0, ink: int = LINING) -> None:
-    """A placket and its buttons."""
-    g.lines((0.045, top), (0.045, bottom), shade=-25)
-    for y in np.linspace(top + 0.05, bottom - 0.1, g.rng.randint(5, 8)):
-        g.dot(x, y, 0.022, ink)
+def folds(g: Garment, narrow: float, wide: float, top: float, bottom: float) -> None:
+    for _ in range(int(g.uniform(4, 18) * (wide - narrow) / 0.3)):
+        x, end = g.uniform(-0.95, 0.95), g.uniform(0.5, 1)
+        g.line((x * narrow, top), (x * (narrow + (wide - narrow) * end), top + (bottom - top) * end),
+               shade=g.uniform(-38, 22), width=g.uniform(0.01, 0.03))
 
 
 def t_shirt(g: Garment) -> None:
-    neck, length, width = g.rng.uniform(0.15, 0.24), g.rng.uniform(1.0, 1.35), 0.45
-    drop = g.rng.uniform(0.1, 0.2)
-    ink = g.rng.choice([CLOTH, CLOTH, TRIM])
-    torso(g, length, g.rng.uniform(0.4, 0.5), neck, drop, g.rng.choice([0.25, 0.25, 0.02]))
-    for (x, y), (x2, y2) in sleeves(g, g.rng.uniform(0.22, 0.42), width):
-        g.line((x, y), (x2, y2), ink=ink, width=0.03)
-    g.lines((0, drop, -0.25), (neck, 0), ink=ink, shade=-15, width=0.04)
-    if g.perhaps(0.5):
+    neck, drop, ink = g.uniform(0.15, 0.24), g.uniform(0.1, 0.2), g.choice([CLOTH, CLOTH, TRIM])
+    torso(g, g.uniform(1, 1.3), g.uniform(0.4, 0.5), neck, drop, 0.25)
+    sleeves(g, g.uniform(0.2, 0.42), 0.2, ink)
+    neckline(g, neck, drop, ink)
+    if g.perhaps(0.55):
         motif(g)
 
 
 def longsleeve(g: Garment) -> None:
-    neck, drop = g.rng.uniform(0.13, 0.2), g.rng.uniform(0.06, 0.16)
-    length, ink = g.rng.uniform(0.95, 1.25), g.rng.choice([CLOTH, CLOTH, CLOTH, TRIM])
-    torso(g, length, g.rng.uniform(0.38, 0.5), neck, drop, g.rng.choice([0.25, 0.25, 0.02]))
-    long = g.rng.uniform(0.8, 1.05) if g.perhaps(0.85) else g.rng.uniform(0.55, 0.75)
-    for (x, y), (x2, y2) in sleeves(g, long, g.rng.uniform(0.12, 0.18), fold=0.25):
-        g.line((x, y), (x2, y2), ink=ink, shade=-25, width=0.05)
+    neck, drop, ink = g.uniform(0.13, 0.2), g.uniform(0.06, 0.16), g.choice([CLOTH, CLOTH, TRIM])
+    length = g.uniform(0.95, 1.25)
+    torso(g, length, g.uniform(0.38, 0.5), neck, drop, 0.25)
+    g.line((-0.44, length - 0.06), (0.44, length - 0.06), ink=ink, shade=-25)
+    sleeves(g, g.choice([0.6, 0.75, 0.9, 0.95, 1]), g.uniform(0.12, 0.18), ink, fold=0.25)
     if g.perhaps(0.25):  # a roll neck
-        g.both((0, -0.13), (neck, -0.14), (neck + 0.03, 0.04, 0.1), (0, 0.12), shade=-8)
+        g.piece((0, -0.13), (neck, -0.14), (neck + 0.03, 0.04, 0.1), (0, 0.12), shade=-8)
     else:
-        g.lines((0, drop, -0.25), (neck, 0), ink=ink, shade=-15, width=0.045)
+        neckline(g, neck, drop, ink)
     if g.perhaps(0.4):
-        g.line((-0.44, length - 0.06), (0.44, length - 0.06), ink=ink, shade=-25)
-    if g.perhaps(0.35):
         motif(g)
 
 
 def shirt(g: Garment) -> None:
-    length, neck = g.rng.uniform(1.1, 1.4), g.rng.uniform(0.14, 0.18)
-    torso(g, length, g.rng.uniform(0.4, 0.5), neck, 0.12, 0)
-    short = g.perhaps(0.4)
-    reach = g.rng.uniform(0.28, 0.45) if short else g.rng.uniform(0.65, 1.05)
-    for (x, y), (x2, y2) in sleeves(g, reach, g.rng.uniform(0.14, 0.18), fold=0.3):
-        g.line((x, y), (x2, y2), shade=-20, width=0.05)
+    length, neck, tip = g.uniform(1.1, 1.4), g.uniform(0.14, 0.18), g.uniform(0.16, 0.26)
+    torso(g, length, g.uniform(0.4, 0.5), neck, 0.12, 0)
+    reach = g.choice([0.3, 0.42, 0.65, 0.9, 0.95, 1])
+    sleeves(g, reach, g.uniform(0.14, 0.18), CLOTH, fold=0.3)
     buttons(g, 0.12, length if g.perhaps(0.85) else length * 0.45)
-    collar(g, neck, g.rng.choice([CLOTH, CLOTH, CLOTH, TRIM]))
     if g.perhaps(0.5):
-        g.piece((0.14, 0.38), (0.33, 0.38), (0.33, 0.6), (0.235, 0.63), (0.14, 0.6), shade=-8)
+        g.piece((0.14, 0.38), (0.33, 0.38), (0.33, 0.6), (0.235, 0.63), (0.14, 0.6), side=1)
+    ink = g.choice([CLOTH, CLOTH, CLOTH, TRIM])
+    for side in SIDES:
+        g.piece((0, 0.13), (neck * 0.9, -0.05, 0.1), (neck + 0.06, 0.03), (tip, tip + 0.02),
+                ink=ink, shade=12, side=side)
 
 
 def outwear(g: Garment) -> None:
-    length, neck = g.rng.choice([1.05, 1.15, 1.3, 1.75]), g.rng.uniform(0.16, 0.2)
-    width = g.rng.uniform(0.46, 0.56)
-    hood = g.perhaps(0.45)
+    length, width, neck = g.choice([1.05, 1.15, 1.3, 1.75]), g.uniform(0.46, 0.55), 0.18
+    hood, gap = g.perhaps(0.45), g.choice([0, 0, 0.08, 0.2])
     if hood:
-        g.both((0, -0.4, 0.15), (0.3, -0.15, 0.15), (0.2, 0.12), (0, 0.2), shade=-10)
-        g.both((0, -0.3, 0.2), (0.2, -0.1, 0.1), (0.12, 0.1), (0, 0.2), ink=LINING, shade=-50)
+        g.piece((0, -0.4, 0.15), (0.32, -0.15, 0.15), (0.2, 0.12), (0, 0.2), shade=-10)
+        g.piece((0, -0.3, 0.2), (0.22, -0.1, 0.1), (0.12, 0.1), (0, 0.2), ink=LINING, shade=-50)
     torso(g, length, width, neck, 0.14, 0.1)
-    vest = g.perhaps(0.15)
-    if not vest:
-        for (x, y), (x2, y2) in sleeves(g, g.rng.uniform(0.9, 1.1), 0.2, fold=0.1):
-            g.line((x, y), (x2, y2), ink=g.rng.choice([CLOTH, TRIM]), shade=-30, width=0.07)
+    if g.perhaps(0.85):  # else a vest
+        sleeves(g, g.uniform(0.9, 1.05), 0.21, g.choice([CLOTH, TRIM]), fold=0.1)
     if g.perhaps(0.4):  # quilted
-        for y in np.arange(0.35, length - 0.05, g.rng.uniform(0.11, 0.2)):
-            g.line((-width * 0.9, y, 0.03), (0, y + 0.01), shade=-35, width=0.018)
-            g.line((0, y + 0.01), (width * 0.9, y, 0.03), shade=-35, width=0.018)
-    gap = g.rng.choice([0, 0, 0.08, 0.2])
+        for y in np.arange(0.35, length - 0.05, g.uniform(0.11, 0.2)):
+            g.line((0, y), (width * 0.92, y - 0.01), shade=-38, width=0.02, sides=SIDES)
     if gap:  # open, so that the lining shows
-        g.both((0, 0.1), (neck * 0.8, 0.05), (gap, length + 0.02), (0, length), ink=LINING,
-               shade=-25)  # fmt: skip
-        g.lines((neck * 0.8, 0.05), (gap, length), ink=TRIM, shade=-10, width=0.025)
-    elif g.perhaps(0.7):
-        g.line((0, 0.12), (0, length), ink=TRIM, shade=0, width=0.035)
-        g.line((0, 0.12), (0, length), ink=LINING, shade=-60)
+        g.piece((0, 0.1), (0.15, 0.05), (gap, length), (0, length), ink=LINING, shade=-25)
+        g.line((0.15, 0.05), (gap, length), ink=TRIM, shade=-10, width=0.025, sides=SIDES)
+    elif g.perhaps(0.75):  # a zip
+        g.line((0, 0.1), (0, length), ink=TRIM, shade=0, width=0.045)
+        g.line((0, 0.1), (0, length), ink=LINING, shade=-60)
     else:
-        buttons(g, 0.3, length, 0.1, ink=TRIM)
-    if not hood:
-        if g.perhaps(0.5):  # lapels
-            for side in (-1, 1):
-                g.piece((gap, 0.6), (0.1, -0.06), (0.2, -0.02), (0.3, 0.25), (0.2, 0.3),
-                        side=side, shade=10)  # fmt: skip
-        else:
-            g.both((0, 0.02), (neck, -0.14), (neck + 0.04, 0.03), (0, 0.14), shade=-14)
-    for side in (-1, 1):
-        g.line((side * 0.2, length * 0.75), (side * 0.33, length * 0.6), shade=-60, width=0.025)
+        buttons(g, 0.3, length, 0.1)
+    if not hood and g.perhaps(0.5):
+        for side in SIDES:  # lapels
+            g.piece((gap * 0.7, 0.6), (0.1, -0.06), (0.2, -0.02), (0.3, 0.25), (0.2, 0.3),
+                    shade=12, side=side)
+    elif not hood:
+        g.piece((0, 0), (neck, -0.12), (neck + 0.04, 0.03), (0, 0.14), shade=-14)
+    g.line((0.2, length * 0.75), (0.33, length * 0.6), shade=-60, width=0.03, sides=SIDES)
 
 
 def dress(g: Garment) -> None:
-    length, waist = g.rng.uniform(1.6, 2.1), g.rng.uniform(0.55, 0.85)
-    narrow, hem = g.rng.uniform(0.28, 0.36), g.rng.uniform(0.38, 0.85)
-    neck, drop = g.rng.uniform(0.14, 0.26), g.rng.uniform(0.1, 0.3)
-    strap = g.perhaps(0.5)
-    shoulder = neck + 0.08 if strap else 0.42
-    g.both((0, 0.08), (neck, 0), (neck, drop), (0, drop + 0.05), shade=-48)
-    g.both((0, drop, g.rng.choice([-0.25, 0])), (neck, 0), (shoulder, 0.03, -0.2),
-           (0.38, 0.38, -0.05), (narrow, waist, g.rng.uniform(-0.06, 0.08)), (hem, length, -0.05),
-           (0, length + 0.06))  # fmt: skip
-    if not strap:
-        sleeves(g, g.rng.choice([0.2, 0.3, 0.5, 0.95]), 0.15)
-    if g.perhaps(0.7):
-        g.line((-narrow, waist, 0.04), (narrow, waist), ink=g.rng.choice([CLOTH, TRIM]),
-               width=g.rng.uniform(0.015, 0.09))  # fmt: skip
+    length, waist, hem = g.uniform(1.6, 2.1), g.uniform(0.55, 0.85), g.uniform(0.38, 0.85)
+    neck, drop, narrow = g.uniform(0.14, 0.26), g.uniform(0.1, 0.3), g.uniform(0.28, 0.36)
+    straps = g.perhaps(0.5)
+    g.piece((0, 0.08), (neck, 0), (neck, drop), (0, drop + 0.05), shade=-48)
+    g.piece((0, drop, g.choice([-0.25, 0])), (neck, 0), (neck + 0.08 if straps else 0.42, 0.03, -0.2),
+            (0.38, 0.38, -0.05), (narrow, waist, g.uniform(-0.06, 0.08)), (hem, length, 0.04),
+            (0, length + 0.06))
+    if not straps:
+        sleeves(g, g.choice([0.2, 0.3, 0.5, 0.9]), 0.15, CLOTH)
     folds(g, narrow, hem, waist, length)
-    if g.perhaps(0.2):
-        buttons(g, drop, length * 0.6)
-
-
-def folds(g: Garment, narrow: float, wide: float, top: float, bottom: float) -> None:
-    """Lines from the waist to the hem, more and darker the wider the skirt."""
-    for _ in range(int(g.rng.uniform(4, 18) * (wide - narrow) / 0.4)):
-        x, end = g.rng.uniform(-0.9, 0.9), g.rng.uniform(0.5, 1)
-        g.line((x * narrow, top, g.rng.uniform(-0.03, 0.03)),
-               (x * (narrow + (wide - narrow) * end), top + (bottom - top) * end),
-               shade=g.rng.uniform(-35, 20), width=g.rng.uniform(0.01, 0.03))  # fmt: skip
+    g.line((-narrow, waist), (narrow, waist), ink=g.choice([CLOTH, TRIM]), width=g.uniform(0.01, 0.09))
 
 
 def skirt(g: Garment) -> None:
-    waist, length = g.rng.uniform(0.3, 0.42), g.rng.uniform(0.6, 1.25)
-    hem = waist + g.rng.choice([0.02, 0.1, 0.25, 0.45])
-    g.both((0, 0), (waist, 0), (hem, length, -0.06), (0, length + 0.05), shade=0)
+    waist, length, band = g.uniform(0.3, 0.42), g.uniform(0.6, 1.25), g.uniform(0.06, 0.14)
+    hem = waist + g.choice([0.03, 0.15, 0.3, 0.5])
+    g.piece((0, 0), (waist, 0, 0.05), (hem, length, 0.06), (0, length + 0.04))
     folds(g, waist, hem, 0.1, length)
-    band = g.rng.uniform(0.05, 0.14)
-    g.both((0, 0.02), (waist, 0), (waist + 0.01, band), (0, band + 0.02),
-           ink=g.rng.choice([CLOTH, TRIM]), shade=-10)  # fmt: skip
-    if g.perhaps(0.3):
+    g.piece((0, 0.02), (waist, 0), (waist + 0.02, band), (0, band + 0.02),
+            ink=g.choice([CLOTH, TRIM]), shade=-10)
+    if g.perhaps(0.25):
         buttons(g, band, length)
-    elif g.perhaps(0.3):
-        g.line((-hem, length * 0.85), (hem, length * 0.85), ink=TRIM, shade=0, width=0.06)
-
-
-def trousers(g: Garment, length: float, crotch: float, foot: float, apart: float) -> None:
-    """Two legs with waistband, fly and pockets; long or short."""
-    waist, hip = g.rng.uniform(0.3, 0.38), g.rng.uniform(0.4, 0.46)
-    g.both((0, 0.04), (waist - 0.02, 0), (waist, 0.08), (0, 0.14), shade=-45)
-    for side in (-1, 1):
-        end = apart + g.rng.uniform(-0.04, 0.04)
-        g.piece((0, 0.05), (waist, 0, 0.03), (hip, crotch), (end + 2 * foot, length),
-                (end, length + 0.02), (0.0, crotch), side=side, shade=g.rng.uniform(-10, 5))  # fmt: skip
-        g.line((side * (end + 2 * foot), length - 0.05), (side * end, length - 0.03), shade=-25)
-        if g.perhaps(0.7):
-            g.line((side * 0.18, 0.1), (side * 0.22, 0.2), (side * hip * 0.95, 0.24))
-    if g.perhaps(0.2):
-        g.lines((waist - 0.03, 0.1), (hip - 0.03, crotch), (apart + 2 * foot - 0.03, length),
-                ink=TRIM, shade=0, width=0.04)  # fmt: skip
-    ink = g.rng.choice([CLOTH, CLOTH, TRIM])
-    g.both((0, 0.05), (waist, 0), (waist + 0.01, 0.1), (0, 0.14), ink=ink, shade=-12)
-    if g.perhaps(0.6):
-        g.line((0.0, 0.1), (0, crotch))
-        g.line((0.06, 0.13), (0.06, crotch * 0.6, 0.2), (0, crotch * 0.75))
-        g.dot(0, 0.08, 0.025, LINING)
-    else:
-        g.lines((0.02, 0.08, 0.2), (0.06, 0.35), ink=LINING, shade=20, width=0.02)
+    for y in g.choice([[], [], [0.9], [0.4, 0.7]]):  # a hem line or tiers
+        half = waist + (hem - waist) * y
+        g.line((-half, length * y, -0.03), (half, length * y), width=0.02)
 
 
 def pants(g: Garment) -> None:
-    foot = g.rng.uniform(0.09, 0.2)
-    trousers(g, g.rng.uniform(1.7, 2.2), g.rng.uniform(0.5, 0.62), foot, g.rng.uniform(0.02, 0.2))
+    trousers(g, g.uniform(1.7, 2.2), g.uniform(0.5, 0.6), g.uniform(0.09, 0.19), g.uniform(0.04, 0.2))
 
 
 def shorts(g: Garment) -> None:
-    crotch = g.rng.uniform(0.45, 0.6)
-    trousers(g, crotch + g.rng.uniform(0.12, 0.6), crotch, g.rng.uniform(0.18, 0.25), 0.04)
+    trousers(g, g.uniform(0.68, 1.1), g.uniform(0.42, 0.5), g.uniform(0.18, 0.24), g.uniform(0.06, 0.14))
+
+
+def trousers(g: Garment, length: float, crotch: float, foot: float, apart: float) -> None:
+    """Two legs, `apart` from the middle and twice `foot` wide at their end."""
+    waist, hip, jeans = g.uniform(0.3, 0.38), g.uniform(0.4, 0.46), g.perhaps(0.6)
+    stripe, ink = g.perhaps(0.2), g.choice([CLOTH, CLOTH, TRIM])
+    for side in SIDES:
+        end = apart + g.uniform(-0.03, 0.03)
+        g.piece((0, 0.05), (waist, 0, 0.03), (hip, crotch), (end + 2 * foot, length),
+                (end, length + 0.02), (0, crotch), shade=g.uniform(-10, 5), side=side)
+        g.line((end + 2 * foot, length - 0.05), (end, length - 0.03), shade=-25, sides=(side,))
+        if stripe:
+            g.line((waist - 0.03, 0.1), (hip - 0.03, crotch), (end + 2 * foot - 0.03, length),
+                   ink=TRIM, shade=0, width=0.045, sides=(side,))
+    g.piece((0, 0.05), (waist, 0), (waist + 0.01, 0.1), (0, 0.14), ink=ink, shade=-12)
+    if jeans:
+        g.line((0.16, 0.12), (0.22, 0.22), (hip * 0.95, 0.26), sides=SIDES)
+        g.line((0.07, 0.13), (0.07, crotch * 0.6, 0.2), (0, crotch * 0.8))
+        g.dot(0, 0.08, 0.03, LINING)
+    else:
+        g.line((0.02, 0.08, 0.2), (0.07, 0.36), ink=LINING, shade=20, width=0.022, sides=SIDES)
+    g.line((0, 0.1), (0, crotch), shade=-50)
 
 
 def hat(g: Garment) -> None:
-    kind, tall = g.rng.choice(["cap", "beanie", "brim"]), g.rng.uniform(0.5, 0.75)
+    kind, ink = g.choice(["brim", "beanie", "cap", "cap"]), g.choice([CLOTH, TRIM])
     if kind == "brim":
-        g.both((0, 0.5, 0.2), (0.95, 0.75, 0.3), (0, 1.0), shade=-8)
-        g.both((0, 0.05, 0.1), (0.35, 0.05, 0.1), (0.5, 0.75, 0.1), (0, 0.85))
-        g.both((0, 0.6, -0.05), (0.47, 0.55), (0.5, 0.75, 0.1), (0, 0.85), ink=TRIM)
-    elif kind == "beanie":
-        if g.perhaps(0.4):
-            g.dot(0, -0.1, 0.16, TRIM, -10)
-        g.both((0, 0, 0.15), (0.42, 0.3, 0.1), (0.5, 0.9), (0, 0.95))
-        for x in np.linspace(-0.4, 0.4, 9):
-            g.line((x * 0.3, 0.05, x * 0.3), (x, 0.9), shade=-25, width=0.015)
-        g.both((0, 0.72), (0.52, 0.68), (0.53, 0.98), (0, 1.02), ink=g.rng.choice([CLOTH, TRIM]))
+        g.piece((0, 0.6, 0.12), (0.95, 0.78, 0.14), (0, 1), shade=-8)
+        g.piece((0, 0.08, 0.1), (0.36, 0.05, 0.1), (0.5, 0.75, 0.1), (0, 0.85))
+        g.piece((0, 0.62), (0.47, 0.55), (0.5, 0.75, 0.1), (0, 0.86), ink=TRIM)
+        return
+    if kind == "beanie" and g.perhaps(0.4):
+        g.dot(0, -0.1, 0.16)
+    g.piece((0, 0, 0.12), (0.42, 0.3, 0.1), (0.5, 0.9, 0.03), (0, 0.95))
+    if kind == "beanie":
+        for x in np.linspace(-0.42, 0.42, 10):
+            g.line((x * 0.3, 0.06, x * 0.4), (x, 0.9), shade=-25, width=0.015)
+        g.piece((0, 0.72), (0.52, 0.68), (0.53, 0.98), (0, 1.02), ink=ink)
+        return
+    g.line((0.04, 0), (0.3, 0.3, 0.1), (0.34, 0.9), sides=SIDES)
+    g.dot(0, 0, 0.04, ink)
+    if g.perhaps(0.5):
+        motif(g)
+    if g.perhaps(0.5):  # seen from the front, else from the side
+        g.piece((0, 0.8, 0.06), (0.5, 0.86, 0.12), (0.42, 1.15, 0.12), (0, 1.22), ink=ink, shade=-12)
     else:
-        side = g.rng.choice([-1, 1])
-        g.piece((-0.5, 0.7, -0.38), (0.5, 0.7, -0.08), side=side)
-        g.line((0, 0.1), (0.0, 0.76))
-        g.line((-side * 0.25, 0.72, 0.2), (0, 0.1), (side * 0.3, 0.72))
-        g.dot(0, 0.08, 0.04, TRIM)
-        g.piece((0.1, 0.72, -0.1), (0.5, 0.66, -0.2), (1.0, 0.85, 0.2), (0.3, 0.86, 0.1),
-                ink=g.rng.choice([CLOTH, TRIM]), shade=-14, side=side)  # fmt: skip
-        g.dot(side * 0.2, 0.45, 0.1, TRIM)
+        g.piece((-0.05, 0.93), (0.5, 0.78, 0.12), (1.05, 1.0, 0.2), (0.7, 1.06, -0.1), ink=ink,
+                shade=-12, side=g.choice(SIDES))
 
 
 def shoes(g: Garment) -> None:
-    kind = g.rng.choice(["sneaker", "boot", "heel"])
-    for shift in (0, g.rng.uniform(0.3, 0.6)):
-        top = {"sneaker": -0.1, "boot": -0.7, "heel": 0.05}[kind]
-        lift = 0.3 if kind == "heel" else 0
-        g.piece((0, 0.3 + shift - lift), (0, top + shift), (0.35, top + shift, -0.1),
-                (0.5, 0.1 + shift, -0.1), (1, 0.25 + shift, 0.2), (1.05, 0.4 + shift),
-                (0.05, 0.4 + shift - lift))  # fmt: skip
-        g.line(
-            (0, 0.42 + shift - lift),
-            (0.5, 0.42 + shift),
-            (1.07, 0.42 + shift),
-            ink=LINING,
-            width=0.08,
-        )
+    kind, ink = g.choice(["sneaker", "sneaker", "boot", "heel", "flat", "flat"]), g.choice([CLOTH, TRIM])
+    if kind == "flat":  # two seen from above
+        top, toe = g.uniform(0.2, 0.5), g.uniform(0.1, 0.25)
+        for side in SIDES:
+            g.piece((0.2, 0, toe), (0.4, 0.25, 0.03), (0.36, 0.9, 0.25), (0.12, 0.9, 0.03), (0.06, 0.22, toe),
+                    side=side)
+            g.piece((0.22, top, 0.2), (0.35, top + 0.15), (0.32, 0.9, 0.25), (0.15, 0.9), (0.1, top + 0.15, 0.2),
+                    ink=LINING, shade=-35, side=side)
+            g.line((0.08, top + 0.1), (0.38, top + 0.1), ink=ink, width=0.07, sides=(side,))
+        return
+    ankle, tilt = (g.uniform(-0.8, -0.2) if kind == "boot" else -0.05), 0.0
+    for self_shift in [(g.uniform(-0.3, 0.4), -g.uniform(0.35, 0.6)), (0.0, 0.0)]:
+        g.shift = self_shift
         if kind == "heel":
-            g.piece(
-                (0, 0.1 + shift), (0.15, 0.1 + shift), (0.06, 0.45 + shift), (0.02, 0.45 + shift)
-            )
-        elif kind == "sneaker":
-            for x in np.linspace(0.4, 0.6, 4):
-                g.line(
-                    (x, x * 0.5 + shift - 0.2),
-                    (x + 0.1, x * 0.5 + shift - 0.12),
-                    ink=LINING,
-                    width=0.03,
-                )
+            g.piece((0, -0.1), (0.14, 0.02), (0.08, 0.42), (0.04, 0.42), side=1, shade=-20)
+            g.piece((0, -0.12), (0.32, 0.08, -0.15), (0.66, 0.2, 0.05), (0.85, 0.26, 0.1), (1.05, 0.42),
+                    (0.7, 0.42), (0.4, 0.25, -0.1), (0.04, 0.08), side=1)
+            g.piece((0.02, -0.1), (0.32, 0.08, -0.15), (0.64, 0.2), (0.3, 0.14), ink=LINING, side=1)
+            continue
+        g.piece((0.04, 0.34, 0.05), (0.02, ankle, -0.03), (0.38, ankle - 0.03, -0.05), (0.46, -0.02),
+                (0.7, 0.14, 0.12), (1, 0.34), side=1)
+        g.piece((0.05, ankle + 0.01, 0.2), (0.36, ankle - 0.02, 0.2), ink=LINING, shade=-50, side=1)
+        g.piece((0, 0.32), (1.02, 0.32, 0.1), (1, 0.43), (0.02, 0.43, 0.1), ink=LINING, side=1)
+        if kind == "sneaker":
+            for x in np.linspace(0.42, 0.64, 4):
+                g.line((x - 0.06, x * 0.6 - 0.2), (x + 0.05, x * 0.6 - 0.28), ink=LINING, width=0.03)
+            g.line((0.3, 0.3), (0.42, 0.1), (0.5, 0.3), ink=TRIM, shade=0, width=0.05)
+        else:
+            g.line((0.3, ankle + 0.05), (0.3, 0.05), ink=ink, width=0.04)
 
 
-CLASSES: dict[str, Callable[[Garment], None]] = {
+CLASSES = {
     "dress": dress, "hat": hat, "longsleeve": longsleeve, "outwear": outwear, "pants": pants,
     "shirt": shirt, "shoes": shoes, "shorts": shorts, "skirt": skirt, "t-shirt": t_shirt,
-}  # fmt: skip
+}
+# fmt: on
 
 
 def draw_garment(name: str, seed: int) -> Image.Image:
-    """One RGB picture, the same for the same `name` and `seed`.
+    """One RGB picture of 240 x 320 or so, always the same for the same `name` and `seed`.
 
     Raises:
         ValueError: if there is no such class.
     """
     if name not in CLASSES:
-        raise ValueError(f"no garment is called {name!r}: choose from {', '.join(CLASSES)}")
-    garment = Garment(random.Random(f"{name} {seed}"))  # a text seeds alike on every system
+        raise ValueError(f"cannot draw {name!r}: choose one of {', '.join(CLASSES)}")
+    garment = Garment(f"{name} {seed}")
     CLASSES[name](garment)
     return photograph(garment)
 
 
 def photograph(g: Garment) -> Image.Image:
-    """Lay the garment on a floor and take a picture of it."""
-    rng = g.rng
-    noise = np.random.Generator(np.random.PCG64(rng.getrandbits(64)))
-    w, h = rng.choice([(240, 320), (252, 336), (264, 320)])
-    cloth, trim, lining, shade = lay_out(g, w, h)
-    cover = np.minimum(cloth + trim + lining, 1)
-    turn = rng.uniform(0, math.pi) if rng.random() < 0.2 else rng.choice([0, math.pi / 2])
-    floor, main, second, inner = colours(rng)
-    relief = blurred(cover, 5) * 2 + clouds(noise, w, h, 7) * 0.8 + clouds(noise, w, h, 18) * 0.4
-    dy, dx = np.gradient(relief)
-    direction = rng.uniform(0, 2 * math.pi)
-    light = 1 + rng.uniform(2, 5) * (dx * math.cos(direction) + dy * math.sin(direction))
-    shift = tuple(round(4 * f) for f in (math.sin(direction), math.cos(direction)))
-    shadow = 1 - rng.uniform(0.2, 0.6) * np.roll(blurred(cover, 4), shift, (0, 1))
+    size = w, h = g.choice([(240, 320), (252, 336), (256, 304)])
+    angle = g.gauss(0, 0.12) if g.perhaps(0.85) else g.uniform(-0.9, 0.9)
+    drawn = lay_out(g, size, angle)
+    inks, shade = drawn[..., :3], drawn[..., 3:] * 2
+    cover = np.minimum(inks.sum(2, keepdims=True), 1)
+    colours = choose_colours(g)
+    soft = Image.fromarray((cover[..., 0] * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
+    thick = np.asarray(soft, np.float32) / 255
+    crease = abs(clouds(g, size, 6, 8) - 0.5) + clouds(g, size, 22, 28) * 0.3
+    dy, dx = np.gradient(thick * 1.2 + crease)
+    sun = g.uniform(0, 2 * math.pi)
+    relief = 1 + g.uniform(1.5, 4.5) * (dx * math.cos(sun) + dy * math.sin(sun))
+    shift = round(5 * math.sin(sun)), round(5 * math.cos(sun))
+    shadow = 1 - g.uniform(0.25, 0.6) * np.roll(thick, shift, (0, 1))
 
-    picture = ground(rng, noise, w, h, floor) * shadow[..., None]
-    fabric = pattern(rng, noise, w, h, turn, main, second)
-    garment = cloth[..., None] * fabric + trim[..., None] * second + lining[..., None] * inner
-    picture = picture * (1 - cover[..., None]) + garment * (light * shade * 2)[..., None]
+    fabric = pattern(g, size, angle, *colours[1:3])
+    garment = inks[..., :1] * fabric + inks[..., 1:2] * colours[2] + inks[..., 2:] * colours[3]
+    picture = ground(g, size, colours[0]) * (shadow[..., None] * (1 - cover))
+    picture += garment * shade * relief[..., None]
 
-    y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j]
-    lamp = 1 - rng.uniform(0, 0.3) * (x**2 + y**2) + rng.uniform(-0.25, 0.25) * x
-    lamp = lamp * rng.uniform(0.6, 1.15) + rng.uniform(-0.2, 0.2) * y
-    white = np.array([1 + rng.uniform(-0.1, 0.12), 1, 1 - rng.uniform(-0.1, 0.15)])
-    picture = picture * lamp[..., None] * white
-    picture += noise.normal(0, rng.uniform(2, 9), (h, w, 1))
+    x, y = np.linspace(-1, 1, w, dtype=np.float32), np.linspace(-1, 1, h, dtype=np.float32)[:, None]
+    lamp = g.uniform(0.8, 1.3) + g.uniform(-0.2, 0.2) * x + g.uniform(-0.2, 0.2) * y
+    lamp = lamp - g.uniform(0, 0.25) * (x * x + y * y) + g.uniform(0.02, 0.15) * (clouds(g, size, w, h) - 0.5)
+    picture *= lamp[..., None] * np.array([g.uniform(0.9, 1.1), 1, g.uniform(0.85, 1.1)], np.float32)
     image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
-    return image.filter(ImageFilter.GaussianBlur(rng.choice([0, 0, 0.6, 1.2])))
+    return image.filter(ImageFilter.GaussianBlur(g.choice([0, 0, 0.7, 1.2])))
 
 
-def lay_out(g: Garment, w: int, h: int) -> Any:
-    """Turn, scale and place the garment: three masks of its materials and one of its shading.
-
-    Drawn at twice the size, then averaged, which makes smooth edges.
-    """
-    angle = g.rng.gauss(0, 0.12) if g.perhaps(0.85) else g.rng.uniform(-0.9, 0.9)
-    rotation = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    wave, phase = g.rng.uniform(3, 8), g.rng.uniform(0, 6)
+def lay_out(g: Garment, size: tuple[int, int], angle: float) -> Any:
+    """Turn, crumple, scale and place the pieces: ``(h, w, 4)``, three inks and the shade."""
+    c, s, wave, phase = math.cos(angle), math.sin(angle), g.uniform(3, 8), g.uniform(0, 6)
 
     def place(points: Any) -> Any:
-        return (points + 0.012 * np.sin(wave * points[:, ::-1] + phase)) @ rotation
+        return (points + 0.012 * np.sin(wave * points[:, ::-1] + phase)) @ np.array([[c, s], [-s, c]])
 
-    everything = np.concatenate([place(points) for points, *_ in g.pieces])
-    low, high = everything.min(0), everything.max(0)
-    room = np.array([2 * w, 2 * h])
-    scale = min(room / (high - low)) * g.rng.uniform(0.5, 0.97)
-    free = room - scale * (high - low)
-    corner = free * [g.rng.uniform(0.1, 0.9), g.rng.uniform(0.1, 0.9)] - scale * low
-    image = Image.new("CMYK", (2 * w, 2 * h), (0, 0, 0, 128))  # four channels, whatever they mean
+    room = 2 * np.array(size)  # drawn at twice the size and averaged, which gives smooth edges
+    low, high = (f([f(place(p), 0) for p, *_ in g.pieces], 0) for f in (np.min, np.max))
+    scale = min(room / (high - low)) * g.uniform(0.55, 0.97)
+    corner = (room - scale * (high - low)) * (g.uniform(0.1, 0.9), g.uniform(0.1, 0.9)) - scale * low
+    image = Image.new("CMYK", tuple(room), (0, 0, 0, 128))  # used as four numbers a pixel
     draw = ImageDraw.Draw(image)
     for points, ink, shade, width in g.pieces:
         xy = (place(points) * scale + corner).ravel().tolist()
-        colour = [0, 0, 0, int(128 + shade)]
-        colour[ink] = 255
-        if width:
-            draw.line(xy, tuple(colour), max(2, round(width * scale)), "curve")
-        else:
-            draw.polygon(xy, tuple(colour))
-            colour[3] = int(colour[3] * 0.72)
-            draw.line(xy, tuple(colour), max(2, round(0.01 * scale)))
-    return np.asarray(image.reduce(2), np.float32).transpose(2, 0, 1) / 255
+        colour = [255 * (ink == i) for i in range(3)]
+        if not width:
+            draw.polygon(xy, (*colour, int(128 + shade)))
+            shade, width = shade - 38, 0.01  # its edge
+        draw.line(xy, (*colour, int(128 + shade)), max(2, round(width * scale)), "curve")
+    return np.asarray(image.reduce(2), np.float32) / 255
 
 
-def blurred(mask: Any, radius: float) -> Any:
-    image = Image.fromarray((mask * 255).astype(np.uint8))
-    return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+def clouds(g: Garment, size: tuple[int, int], across: int, down: int) -> Any:
+    """Smooth random values ``(h, w)`` in [0, 1] with so many hills."""
+    small = Image.frombytes("L", (across, down), g.randbytes(across * down))
+    return np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32) / 255
 
 
-def clouds(noise: np.random.Generator, w: int, h: int, cells: int) -> Any:
-    """Smooth random values in [0, 1], with about `cells` hills across."""
-    small = Image.fromarray(noise.integers(0, 256, (cells, cells), np.uint8))
-    return np.asarray(small.resize((w, h), Image.Resampling.BICUBIC), np.float32) / 255
-
-
-def colours(rng: random.Random) -> list[Any]:
-    """Floor, cloth, trim and lining; the cloth never looks just like the floor."""
+def choose_colours(g: Garment) -> Any:
+    """Floor, cloth, trim and lining; neighbours are never quite alike."""
     while True:
-        floor, main, second = (any_colour(rng) for _ in range(3))
-        if abs(floor - main).sum() > 120 and abs(main - second).sum() > 150:
-            return [floor, main, second, np.full(3, rng.choice([40.0, 200.0, 235.0]))]
+        brightness = np.array([[g.uniform(35, 245)] for _ in range(4)])
+        strength = np.array([[g.choice([0.1, 0.4, 0.9]) * g.random()] for _ in range(4)])
+        hue = np.array([[g.uniform(0, 6.3)] for _ in range(4)]) + [0, 2.1, 4.2]
+        colours = brightness * (1 - strength * (0.5 + 0.5 * np.cos(hue)))
+        if abs(np.diff(colours, axis=0)).sum(1).min() > 130:
+            return colours.astype(np.float32)
 
 
-def any_colour(rng: random.Random) -> Any:
-    """Often grey, black or white; else anything."""
-    value, colour = rng.uniform(35, 240), rng.choice([0.1, 0.3, 0.8]) * rng.random()
-    hue = rng.uniform(0, 2 * math.pi) + np.array([0, 2.1, 4.2])
-    return value * (1 - colour * (0.5 + 0.5 * np.cos(hue)))
-
-
-def ground(rng: random.Random, noise: Any, w: int, h: int, colour: Any) -> Any:
-    """What the garment lies on: wall, sheet, carpet, planks or tiles."""
-    kind = rng.choice(["wall", "sheet", "carpet", "planks", "tiles"])
+def ground(g: Garment, size: tuple[int, int], colour: Any) -> Any:
+    """A wall, a sheet, a carpet, planks or tiles."""
+    kind, step = g.choice(["wall", "sheet", "carpet", "planks", "planks", "tiles"]), g.randint(22, 60)
+    w, h = size
+    x, y = np.arange(w), np.arange(h)[:, None]
     if kind == "wall":
-        tone = 0.95 + 0.1 * clouds(noise, w, h, 4)
+        tone = 0.9 + 0.2 * clouds(g, size, 4, 5)
     elif kind == "sheet":
-        tone = 0.8 + 0.4 * abs(clouds(noise, w, h, 6) - clouds(noise, w, h, 9))
+        tone = 0.85 + 0.5 * abs(clouds(g, size, 5, 7) - clouds(g, size, 9, 9))
     elif kind == "carpet":
-        tone = noise.uniform(0.6, 1.2, (h, w)) * (0.8 + 0.4 * clouds(noise, w, h, 30))
+        tone = 0.6 + 0.5 * clouds(g, size, w, h) + 0.3 * clouds(g, size, 30, 40)
+    elif kind == "planks":
+        plank = np.array([g.uniform(0.8, 1.1) for _ in range(w)])[x // step]
+        tone = plank * (0.85 + 0.2 * clouds(g, size, w // 2, 6)) * (1 - 0.3 * (x % step < 2))
+        colour = colour * 0.35 + np.array([205, 165, 115]) * 0.65
     else:
-        size = rng.randint(22, 60)
-        y, x = np.mgrid[:h, :w]
-        across, along = (x, y) if rng.random() < 0.7 else (y, x)
-        plank = across // size
-        if kind == "planks":
-            tone = noise.uniform(0.8, 1.1, 40)[plank] * (1 - 0.3 * (across % size < 2))
-            grain = noise.uniform(0.9, 1.05, 400)[across] * (0.9 + 0.2 * clouds(noise, w, h, 8))
-            tone, colour = tone * grain, colour * 0.4 + np.array([190.0, 150, 105]) * 0.6
-        else:
-            tone = 1 - 0.25 * ((across % (2 * size) < 3) | (along % (2 * size) < 3))
-    return tone[..., None] * colour
+        tone = 1 - 0.25 * ((x % (2 * step) < 3) | (y % (2 * step) < 3))
+    return tone.astype(np.float32)[..., None] * colour.astype(np.float32)
 
 
-def pattern(
-    rng: random.Random, noise: Any, w: int, h: int, turn: float, main: Any, second: Any
-) -> Any:
-    """The cloth: plain, striped, checked, dotted, flowery or fading from one colour to another."""
-    kind = rng.choice(["plain"] * 5 + ["stripes", "stripes", "checks", "dots", "flowers", "fading"])
-    y, x = np.mgrid[:h, :w].astype(np.float32)
-    u, v = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
-    size = rng.uniform(7, 26)
-    stripe, other = u % size < size * rng.uniform(0.2, 0.6), v % size < size * 0.4
-    amount = {
-        "plain": 0 * x,
-        "stripes": 1.0 * stripe,
-        "checks": 0.45 * stripe + 0.45 * other,
-        "dots": 1.0 * ((u % size - size / 2) ** 2 + (v % size - size / 2) ** 2 < (size / 4) ** 2),
-        "flowers": 1.0 * (clouds(noise, w, h, 22) > 0.62),
-        "fading": y / h,
-    }[kind][..., None]
-    return (main * (1 - amount) + second * amount) * noise.normal(1, 0.03, (h, w, 1))
+def pattern(g: Garment, size: tuple[int, int], angle: float, main: Any, second: Any) -> Any:
+    """Cloth: plain, striped, checked, dotted, flowery or fading from one colour to the other."""
+    kind = g.choice(["plain"] * 6 + ["stripes", "stripes", "checks", "dots", "flowers", "fading"])
+    angle += g.choice([0, math.pi / 2])
+    x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    step = g.uniform(7, 26)
+    u, v = u % step / step - 0.5, v % step / step - 0.5
+    amount = 0 * u
+    if kind == "stripes":
+        amount = 1.0 * (abs(u) < g.uniform(0.1, 0.3))
+    elif kind == "checks":
+        amount = 0.4 * (abs(u) < 0.25) + 0.4 * (abs(v) < 0.25)
+    elif kind == "dots":
+        amount = 1.0 * (u * u + v * v < 0.06)
+    elif kind == "flowers":
+        amount = 1.0 * (clouds(g, size, 20, 26) > 0.65)
+    elif kind == "fading":
+        amount = amount + y / size[1]
+    weave = 0.93 + 0.14 * clouds(g, size, *size)
+    return (main + (second - main) * amount.astype(np.float32)[..., None]) * weave[..., None]
 
 
 def draw_garments(folder: Path = paths.SKETCHES) -> Path:
     """Return the folder of the drawn garments, and draw them first if they are not there.
 
-    They lie in ``train``, ``validation`` and ``test``, one folder a class, like the photos. The
-    folder appears whole or not at all; an incomplete one is replaced.
+    It holds ``train``, ``validation`` and ``test`` with one folder a class, like the photos. It
+    appears whole or not at all; an incomplete one is replaced.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; the message names it.
@@ -518,28 +456,32 @@ def draw_garments(folder: Path = paths.SKETCHES) -> Path:
     jobs = [(s, name, i) for s, count in COUNTS.items() for name in CLASSES for i in range(count)]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder.parent) as temporary:
-            for number, (split, name, i) in enumerate(tqdm(jobs, "drawing", unit="picture")):
-                path = Path(temporary, "whole", split, name, f"{i:04}.jpg")
+        with tempfile.TemporaryDirectory(prefix=".garments-", dir=folder.parent) as temporary:
+            drawn = Path(temporary, "drawn")
+            for seed, (split, name, i) in enumerate(tqdm(jobs, "drawing", unit="picture")):
+                path = drawn / split / name / f"{i:04}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                draw_garment(name, number).save(path, quality=85)
-            if folder.exists() and not is_complete(folder):
-                os.replace(folder, Path(temporary, "incomplete"))
+                draw_garment(name, seed).save(path, quality=88)
+            (drawn / STYLE).write_text("Drawn by course/sketches.py. Safe to delete.\n")
+            if not is_complete(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(folder, Path(temporary, "incomplete"))
             try:
-                os.replace(Path(temporary, "whole"), folder)
+                os.replace(drawn, folder)
             except OSError:
                 if not is_complete(folder):  # else another process was faster: use its pictures
                     raise
     except OSError as error:
         raise OSError(
-            f"The garments could not be drawn into {folder}: {error}. Free some space or set "
-            "COURSE_DATASETS to a folder that can be written, then run this again."
+            f"the garments could not be drawn into {folder}: {error}. Free some space or set "
+            "COURSE_DATASETS to a folder that can be written, then run this again"
         ) from error
     return folder
 
 
 def is_complete(folder: Path) -> bool:
-    return all(
+    """Whether `folder` holds all pictures, drawn in today's style. Counts names, reads no file."""
+    return (folder / STYLE).is_file() and all(
         len(list((folder / split / name).glob("*.jpg"))) == count
         for split, count in COUNTS.items()
         for name in CLASSES
@@ -549,16 +491,19 @@ def is_complete(folder: Path) -> bool:
 def photos_or_sketches() -> Path:
     """The clothing photos if they are here or can be fetched, else the drawn garments.
 
+    Prints one line that says which.
+
     Raises:
         OSError: see `draw_garments`.
     """
     try:
         folder = download_photos()
-        print(f"Using the clothing photos in {folder}.")
+        print(f"Pictures: the clothing photos in {folder}.")
     except DownloadError as error:
         folder = draw_garments()
+        reason = textwrap.shorten(str(error).split(". ")[0], 160)
         print(
-            f"Using drawn garments in {folder}, because: {str(error).split('. ')[0]}. "
-            "With network, python -m course download fetches the photos."
+            f"Pictures: drawn garments in {folder}. `python -m course download` fetches the real "
+            f"photos when there is network. ({reason})"
         )
     return folder
