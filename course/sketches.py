@@ -1,8 +1,8 @@
 """Garments drawn by code, for places where the clothing photos cannot be had.
 
-A garment is a list of pieces of cloth that lie on each other. They are cut in the garment's own
-coordinates: x from its middle to the right, y from the shoulders or the waist down. `photograph`
-lays them on a floor, switches on a lamp and takes a picture about as good as people send.
+A garment is a list of pieces of cloth that lie on each other, cut in rough centimetres: x from the
+middle to the side, y from the shoulders or the waist down. `photograph` lays them on a floor,
+switches on a lamp and takes a picture about as good as those that people send.
 """
 
 import contextlib
@@ -27,232 +27,223 @@ COUNTS = {"train": 60, "validation": 10, "test": 15}
 STYLE = "style-1.txt"
 """A file in the folder. With a new name, folders drawn in the old style are drawn again."""
 CLOTH, TRIM, LINING = range(3)
-"""Inks: the main colour with its pattern, a second one, and white or something dark."""
-SIDES = (-1, 1)
+"""Inks: the main colour with its pattern, and two plain ones."""
 Point = tuple[float, ...]
-"""``(x, y)``, or ``(x, y, bulge)`` where the edge to the next point bulges outwards."""
+"""``(x, y)``, or ``(x, y, bulge)`` if the edge to the next point bulges outwards, in percent."""
 
 
-SCALE, PLACE = (0.72, 0.97), (0.25, 0.75)
 # fmt: off
 class Garment(Random):
-    """Dice that also keep the pieces ``(points, ink, shade, line width)`` cut with their help."""
+    """Dice that also keep the pieces cut with their help, as ``(points, look)``.
+
+    A look may have an `ink`, a `shade` (percent lighter or darker) and, for lines, a `width`.
+    """
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)  # a text gives the same numbers in every Python on every system
-        self.pieces: list[tuple[Any, int, float, float]] = []
+        self.pieces: list[tuple[Any, dict[str, Any]]] = []
 
-    def piece(self, *points: Point, ink: int = CLOTH, shade: float = 0, side: int = 0) -> None:
-        """Cloth inside an outline, on one side; without a side, `points` are its right half."""
-        half = curve(*points, points[0]) * (side, 1) if side else curve(*points)
-        outline = half if side else np.concatenate([half, half[::-1] * (-1, 1)])
-        self.pieces.append((outline, ink, shade, 0))
+    def piece(self, *points: Point, side: int = 0, **look: Any) -> None:
+        """Cloth inside an outline on side -1 or 1; for 0, `points` are the right half of it."""
+        outline = curve(*points, points[0]) * (side, 1) if side else curve(*points)
+        mirrored = outline[::-1] * (-1, 1)
+        self.pieces.append((outline if side else np.concatenate([outline, mirrored]), look))
 
-    def line(self, *points: Point, ink: int = CLOTH, shade: float = -40, width: float = 0.016,
-             sides: tuple[int, ...] = SIDES) -> None:
-        """A seam, fold or stripe, on both sides if not said otherwise."""
-        self.pieces += [(curve(*points) * (side, 1), ink, shade, width) for side in sides]
+    def line(self, *points: Point, side: int = 0, **look: Any) -> None:
+        """A seam, fold or stripe on one side, or for 0 on both."""
+        look = {"width": 1.6, "shade": -30} | look
+        self.pieces += [(curve(*points) * (s, 1), look) for s in (-1, 1) if side in (s, 0)]
 
     def dot(self, x: float, y: float, r: float, ink: int = TRIM) -> None:
-        self.piece((x, y - r, 0.2), (x + r, y, 0.2), (x, y + r, 0.2), (x - r, y, 0.2), ink=ink, side=1)
+        around = [(x, y - r, 20), (x + r, y, 20), (x, y + r, 20), (x - r, y, 20)]
+        self.piece(*around, side=1, ink=ink)
 
 
 def curve(*points: Point) -> Any:
     """Positions ``(n, 2)`` along the edges from point to point, bent by their bulges."""
     t, edges = np.linspace(0, 1, 9)[:, None], []
     for (x, y, *bulge), (x2, y2, *_) in zip(points, points[1:], strict=False):
-        outwards = np.array([y2 - y, x - x2]) * sum(bulge)
+        outwards = np.array([y2 - y, x - x2]) * sum(bulge) / 100
         edges.append((1 - t) * (x, y) + t * (x2, y2) + 4 * t * (1 - t) * outwards)
     return np.concatenate(edges)
 
 
-def top(g: Garment, length: float, reach: float, ink: int, drop: float, fold: float = 0) -> None:
-    """A torso and two sleeves, whose lower parts are sometimes folded over the body."""
-    width, cuff, spread, upper = g.uniform(0.4, 0.5), g.uniform(0.13, 0.2), g.uniform(0.2, 0.8), min(reach, 0.5)
-    g.piece((0, 0.05), (0.17, 0), (0.17, drop), (0, drop + 0.05), shade=-48)  # inside of the back
-    g.piece((0, drop, -0.25), (0.17, 0), (0.46, 0.09), (width, 0.45, -0.03),
-            (width * g.uniform(0.86, 1), 0.8), (width * g.uniform(0.95, 1.12), length, 0.02), (0, length + 0.03))
-    for side in SIDES if reach else ():
-        angle = spread + g.uniform(-0.12, 0.12) + (g.uniform(0, 0.5) if reach < 0.5 else 0)
-        bent = -g.uniform(0.6, 2) if g.random() < fold else angle - g.uniform(-0.1, 0.4)
-        outer: list[Point] = [(0.455, 0.085, 0.04)]
-        inner: list[Point] = [(0.43, 0.46)]
-        for part, turn, w in [(upper, angle, 0.26), (reach - upper, bent, cuff)]:
+def top(g: Garment, width: float, length: float, drop: float, reach: float, fold: float = 0,
+        ink: int = CLOTH) -> None:
+    """A torso and two sleeves, whose lower parts are sometimes folded over it."""
+    g.piece((0, 5), (17, 0), (17, drop), (0, drop + 5), shade=-37)  # the inside of its back
+    g.piece((0, drop, -25), (17, 0), (46, 9), (width, 45, -3), (width * 0.94, length * 0.7),
+            (width * g.uniform(0.95, 1.1), length, 2), (0, length + 3))
+    spread = g.uniform(0.2, 0.8)
+    for side in (-1, 1) if reach else ():
+        turn = spread + g.uniform(-0.1, 0.1) + (g.uniform(0, 0.5) if reach < 50 else 0)
+        outer: list[Point] = [(45, 9, 4)]
+        inner: list[Point] = [(43, 46)]
+        for part, wide in [(min(reach, 50), 26), (reach - 50, g.uniform(13, 20))]:
             if part > 0:
                 x, y = outer[-1][0] + part * sin(turn), outer[-1][1] + part * cos(turn)
                 outer.append((x, y))
-                inner.append((x - w * cos(turn), y + w * sin(turn)))
-        g.piece(*outer, *inner[::-1], shade=g.uniform(-14, 6), side=side)
-        g.line(outer[-1], inner[-1], ink=ink, shade=-22, width=0.045, sides=(side,))
+                inner.append((x - wide * cos(turn), y + wide * sin(turn)))
+                turn = -g.uniform(0.6, 2) if g.random() < fold else turn - g.uniform(-0.1, 0.4)
+        g.piece(*outer, *inner[::-1], side=side, shade=g.uniform(-10, 5))
+        g.line(outer[-1], inner[-1], side=side, ink=ink, shade=-17, width=4.5)
 
 
 def jersey(g: Garment, reach: float) -> None:
     """A T-shirt or a longsleeve: only the reach of the sleeves tells."""
-    drop, length, ink = g.uniform(0.07, 0.2), g.uniform(0.95, 1.3), g.choice([CLOTH, CLOTH, TRIM])
-    top(g, length, reach, ink, drop, fold=0.25)
-    if reach > 0.5 and g.random() < 0.25:  # a roll neck
-        g.piece((0, -0.13), (0.17, -0.14), (0.2, 0.04, 0.1), (0, 0.12), shade=-8)
+    drop, ink = g.uniform(7, 20), g.choice([CLOTH, CLOTH, TRIM])
+    top(g, g.uniform(40, 50), g.uniform(95, 130), drop, reach, fold=0.25, ink=ink)
+    if reach > 50 and g.random() < 0.25:  # a roll neck
+        g.piece((0, -13), (17, -14), (20, 4, 10), (0, 12), shade=-6)
     else:
-        g.line((0, drop, -0.25), (0.17, 0), ink=ink, shade=-16, width=0.045)
+        g.line((0, drop, -25), (17, 0), ink=ink, shade=-12, width=4.5)
     if g.random() < 0.5:  # a print: a disc and something like writing
-        y, size = g.uniform(0.36, 0.5), g.uniform(0.1, 0.22)
-        g.dot(0, y, size, g.choice([CLOTH, TRIM]))
-        for x in np.arange(-size, size, 0.07):
-            g.line((x, y), (x + g.uniform(0.03, 0.06), y), ink=LINING, shade=0, width=0.07, sides=(1,))
+        y = g.uniform(36, 50)
+        g.dot(0, y, g.uniform(10, 22), g.choice([CLOTH, TRIM]))
+        for x in range(-16, 14, 7):
+            g.line((x, y), (x + g.uniform(3, 6), y), side=1, ink=LINING, shade=0, width=7)
 
 
-def buttons(g: Garment, start: float, end: float, x: float = 0) -> None:
-    g.piece((x - 0.05, start), (x + 0.05, start), (x + 0.05, end), (x - 0.05, end), side=1)
-    for y in np.linspace(start + 0.06, end - 0.1, g.randint(5, 8)):
-        g.dot(x, y, 0.024, LINING)
+def buttons(g: Garment, start: float, end: float) -> None:
+    g.piece((0, start), (5, start), (5, end), (0, end))
+    for y in np.linspace(start + 6, end - 10, g.randint(5, 8)):
+        g.dot(0, y, 2.4, LINING)
 
 
 def shirt(g: Garment) -> None:
-    length, ink = g.uniform(1.1, 1.4), g.choice([CLOTH, CLOTH, CLOTH, TRIM])
-    top(g, length, g.choice([0.3, 0.42, 0.65, 0.9, 0.95, 1]), CLOTH, 0.12, fold=0.3)
-    buttons(g, 0.12, length * g.choice([1, 1, 1, 0.45]))
+    length, ink = g.uniform(110, 140), g.choice([CLOTH, CLOTH, CLOTH, TRIM])
+    top(g, g.uniform(40, 50), length, 12, g.choice([30, 42, 65, 90, 95, 100]), fold=0.3)
+    buttons(g, 12, length * g.choice([1, 1, 1, 0.45]))
     if g.random() < 0.5:  # a pocket
-        g.piece((0.14, 0.38), (0.33, 0.38), (0.33, 0.6), (0.235, 0.63), (0.14, 0.6), side=1)
-    for side in SIDES:  # the collar
-        g.piece((0, 0.13), (0.15, -0.05, 0.1), (0.22, 0.03), (0.21, g.uniform(0.16, 0.26)), ink=ink, shade=12, side=side)
+        g.piece((14, 38), (33, 38), (33, 60), (23, 63), (14, 60), side=1)
+    for side in (-1, 1):  # the collar
+        g.piece((0, 13), (15, -5, 10), (22, 3), (21, g.uniform(16, 26)), side=side, ink=ink)
 
 
 def outwear(g: Garment) -> None:
-    length, gap, neck = g.choice([1.05, 1.15, 1.3, 1.75]), g.choice([0, 0, 0.08, 0.2]), g.choice(["hood", "lapels", "stand"])
-    if neck == "hood":
-        g.piece((0, -0.4, 0.15), (0.32, -0.15, 0.15), (0.2, 0.12), (0, 0.2), shade=-10)
-        g.piece((0, -0.3, 0.2), (0.22, -0.1, 0.1), (0.12, 0.1), (0, 0.2), ink=LINING, shade=-50)
-    top(g, length, g.choice([0, 0.85, 0.9, 0.95, 1, 1.05]), g.choice([CLOTH, TRIM]), 0.14, fold=0.1)
-    for y in np.arange(0.35, length - 0.05, g.choice([9, 9, 0.12, 0.2])):  # quilted
-        g.line((0, y), (0.4, y - 0.01), shade=-38, width=0.02)
+    length, gap = g.choice([105, 115, 130, 175]), g.choice([0, 0, 8, 20])
+    hood, ink = g.random() < 0.45, g.choice([CLOTH, TRIM])
+    if hood:
+        g.piece((0, -40, 15), (32, -15, 15), (20, 12), (0, 20), shade=-8)
+        g.piece((0, -30, 20), (22, -10, 10), (12, 10), (0, 20), ink=LINING, shade=-37)
+    top(g, g.uniform(46, 55), length, 14, g.choice([0, 90, 95, 100, 105]), fold=0.1, ink=ink)
+    for y in range(35, length - 5, g.choice([999, 999, 12, 20])):  # quilted
+        g.line((0, y), (43, y - 1), width=2)
     if gap:  # open, so that the lining shows
-        g.piece((0, 0.1), (0.15, 0.05), (gap, length), (0, length), ink=LINING, shade=-25)
-    elif g.random() < 0.75:  # a zip
-        g.line((0, 0.1), (0, length), ink=TRIM, shade=0, width=0.045)
-    else:
-        buttons(g, 0.3, length, 0.1)
-    if neck == "lapels":
-        for side in SIDES:
-            g.piece((gap * 0.7, 0.6), (0.1, -0.06), (0.2, -0.02), (0.3, 0.25), (0.2, 0.3), shade=12, side=side)
-    elif neck == "stand":
-        g.piece((0, 0), (0.18, -0.12), (0.22, 0.03), (0, 0.14), shade=-14)
-    g.line((0.2, length * 0.75), (0.33, length * 0.6), shade=-60, width=0.03)
+        g.piece((0, 10), (15, 5), (gap, length), (0, length), ink=LINING, shade=-20)
+    else:  # a zip
+        g.line((0, 10), (0, length), ink=TRIM, shade=0, width=4.5)
+    if not hood and g.random() < 0.5:  # lapels
+        for side in (-1, 1):
+            g.piece((gap * 0.7, 60), (10, -6), (20, -2), (30, 25), (20, 30), side=side, shade=9)
+    elif not hood:
+        g.piece((0, 0), (18, -12), (22, 3), (0, 14), shade=-11)
+    g.line((20, length * 0.75), (33, length * 0.6), shade=-47, width=3)
 
 
 def flare(g: Garment, waist: float, hem: float, start: float, end: float) -> None:
-    """The folds of a skirt: lines from its waist to its hem, more of them if it is wide."""
-    for _ in range(int(g.uniform(4, 18) * (hem - waist) / 0.3)):
+    """The lower part of a dress or a skirt, with more folds if it is wide."""
+    g.piece((0, start), (waist, start, 4), (hem, end, 5), (0, end + 5))
+    for _ in range(int(g.uniform(4, 18) * (hem - waist) / 30)):
         x, part = g.uniform(-0.95, 0.95), g.uniform(0.5, 1)
-        g.line((x * waist, start), (x * (waist + (hem - waist) * part), start + (end - start) * part),
-               shade=g.uniform(-38, 22), width=g.uniform(0.01, 0.03), sides=(1,))
+        tip = (x * (waist + (hem - waist) * part), start + (end - start) * part)
+        g.line((x * waist, start), tip, side=1, shade=g.uniform(-30, 17), width=g.uniform(1, 3))
 
 
 def dress(g: Garment) -> None:
-    length, waist, hem, drop = g.uniform(1.6, 2.1), g.uniform(0.55, 0.85), g.uniform(0.38, 0.85), g.uniform(0.12, 0.3)
-    reach = g.choice([0, 0, 0, 0.2, 0.3, 0.9])
+    waist, drop, reach = g.uniform(55, 85), g.uniform(12, 30), g.choice([0, 0, 0, 20, 30, 90])
     if reach:
-        top(g, waist, reach, CLOTH, drop)
+        top(g, 36, waist, drop, reach)
     else:
-        g.piece((0, 0.05), (0.2, 0), (0.2, drop), (0, drop + 0.05), shade=-48)
-    g.piece((0, drop, g.choice([-0.25, 0])), (0.2, 0), (0.4 if reach else 0.28, 0.03, -0.2), (0.38, 0.38, -0.05),
-            (0.32, waist, g.uniform(-0.06, 0.08)), (hem, length, 0.04), (0, length + 0.06))
-    flare(g, 0.32, hem, waist, length)
-    g.line((0, waist), (0.32, waist), ink=g.choice([CLOTH, TRIM]), width=g.uniform(0.01, 0.09))
+        g.piece((0, 5), (20, 0), (20, drop), (0, drop + 5), shade=-37)
+        g.piece((0, drop, g.choice([-25, 0])), (20, 0), (28, 2, -20), (38, 38, -5), (34, waist),
+                (0, waist))
+    flare(g, 34, g.uniform(38, 85), waist, g.uniform(160, 210))
+    g.line((0, waist), (34, waist), ink=g.choice([CLOTH, TRIM]), width=g.uniform(1, 9))
 
 
 def skirt(g: Garment) -> None:
-    waist, length, band = g.uniform(0.3, 0.42), g.uniform(0.6, 1.25), g.uniform(0.06, 0.14)
-    hem = waist + g.choice([0.03, 0.15, 0.3, 0.5])
-    g.piece((0, 0), (waist, 0, 0.05), (hem, length, 0.06), (0, length + 0.04))
-    flare(g, waist, hem, 0.1, length)
-    g.piece((0, 0.02), (waist, 0), (waist + 0.02, band), (0, band + 0.02), ink=g.choice([CLOTH, TRIM]), shade=-10)
+    waist, length, band = g.uniform(30, 42), g.uniform(60, 125), g.uniform(6, 14)
+    flare(g, waist, waist + g.choice([3, 15, 30, 50]), 2, length)
+    g.piece((0, 2), (waist, 0), (waist + 2, band), (0, band + 2), ink=g.choice([CLOTH, TRIM]))
     if g.random() < 0.25:
         buttons(g, band, length)
 
 
 def trousers(g: Garment, length: float, foot: float) -> None:
-    """Pants or shorts; their feet are twice `foot` wide."""
-    waist, hip, crotch, apart = g.uniform(0.3, 0.38), g.uniform(0.4, 0.46), g.uniform(0.43, 0.52), g.uniform(0.06, 0.17)
-    for side in SIDES:
-        g.piece((0, 0.05), (waist, 0, 0.03), (hip, crotch), (apart + 2 * foot, length),
-                (apart, length + 0.02), (0, crotch), shade=g.uniform(-10, 5), side=side)
-    g.line((apart + 2 * foot, length - 0.05), (apart, length - 0.03), shade=-25)
-    if g.random() < 0.2:
-        g.line((waist - 0.03, 0.1), (hip - 0.03, crotch), (apart + 2 * foot - 0.03, length), ink=TRIM, shade=0, width=0.045)
-    g.piece((0, 0.05), (waist, 0), (waist + 0.01, 0.1), (0, 0.14), ink=g.choice([CLOTH, CLOTH, TRIM]), shade=-12)
-    g.line((0, 0.1), (0, crotch), shade=-50)
+    """Pants or shorts."""
+    waist, hip, crotch = g.uniform(30, 38), g.uniform(40, 46), g.uniform(43, 52)
+    inside, ink = g.uniform(6, 17), g.choice([CLOTH, CLOTH, TRIM])
+    outside = inside + foot
+    for side in (-1, 1):
+        g.piece((0, 5), (waist, 0, 3), (hip, crotch), (outside, length), (inside, length + 2),
+                (0, crotch), side=side, shade=g.uniform(-8, 4))
+    g.line((outside, length - 5), (inside, length - 3))
+    if g.random() < 0.2:  # stripes at the sides
+        g.line((waist - 3, 10), (hip - 3, crotch), (outside - 3, length), ink=TRIM, width=4)
+    g.piece((0, 5), (waist, 0), (waist + 1, 10), (0, 14), ink=ink, shade=-9)
+    g.line((0, 10), (0, crotch))
     if g.random() < 0.6:  # pockets and a button, else a cord
-        g.line((0.16, 0.12), (0.22, 0.22), (hip * 0.95, 0.26))
-        g.dot(0, 0.08, 0.03, LINING)
+        g.line((16, 12), (22, 22), (hip * 0.95, 26))
+        g.dot(0, 8, 3, LINING)
     else:
-        g.line((0.02, 0.08, 0.2), (0.07, 0.36), ink=LINING, shade=20, width=0.022)
+        g.line((2, 8, 20), (7, 36), ink=LINING, shade=15, width=2.2)
 
 
 def hat(g: Garment) -> None:
-    kind, ink = g.choice(["brim", "beanie", "cap", "cap from the front"]), g.choice([CLOTH, TRIM])
+    kind, side = g.choice(["brim", "beanie", "cap"]), g.choice([-1, 0, 1])
+    ink = g.choice([CLOTH, TRIM])
     if kind == "brim":
-        g.piece((0, 0.6, 0.12), (0.95, 0.78, 0.14), (0, 1), shade=-8)
-    g.dot(0, 0, 0.16 if kind == "beanie" and g.random() < 0.5 else 0.03)
-    g.piece((0, 0, 0.12), (0.42, 0.3, 0.1), (0.5, 0.9, 0.03), (0, 0.95))
-    if kind == "beanie":
-        for x in np.linspace(0.05, 0.42, 5):
-            g.line((x * 0.3, 0.06, x * 0.4), (x, 0.9), shade=-25)
-        g.piece((0, 0.72), (0.52, 0.68), (0.53, 0.98), (0, 1.02), ink=ink)
-    elif kind == "brim":
-        g.piece((0, 0.72), (0.49, 0.66), (0.5, 0.85, 0.1), (0, 0.95), ink=TRIM)
+        g.piece((0, 60, 12), (95, 78, 14), (0, 100), shade=-6)
+    g.dot(0, 0, g.choice([3, 16]) if kind == "beanie" else 3)
+    g.piece((0, 0, 12), (42, 30, 10), (50, 90, 3), (0, 95))
+    if kind == "brim":
+        g.piece((0, 72), (49, 66), (50, 85, 10), (0, 95), ink=TRIM)
+    elif kind == "beanie":
+        for x in np.linspace(5, 42, 5):
+            g.line((x * 0.3, 6, x / 2), (x, 90))
+        g.piece((0, 72), (52, 68), (53, 98), (0, 102), ink=ink)
     else:
-        g.line((0.04, 0), (0.3, 0.3, 0.1), (0.34, 0.9))
-        g.dot(0, 0.45, g.uniform(0, 0.2))
-        visor = [(-0.05, 0.93), (0.5, 0.78, 0.12), (1.05, 1.0, 0.2), (0.7, 1.06, -0.1)]
-        front = [(0, 0.8, 0.06), (0.5, 0.86, 0.12), (0.42, 1.15, 0.12), (0, 1.22)]
-        g.piece(*(visor if kind == "cap" else front), ink=ink, shade=-12, side=g.choice(SIDES) if kind == "cap" else 0)
+        g.line((4, 0), (30, 30, 10), (34, 90))
+        g.dot(0, 45, g.uniform(0, 20))
+        visor = [(-5, 93), (50, 78, 12), (105, 100, 20), (70, 106, -10)]  # seen from the side
+        front = [(0, 80, 6), (50, 86, 12), (42, 115, 12), (0, 122)]
+        g.piece(*(visor if side else front), side=side, ink=ink, shade=-9)
 
 
 def shoes(g: Garment) -> None:
-    kind, ink, ankle = g.choice(["sneaker", "boot", "flat"]), g.choice([CLOTH, TRIM]), -0.05
-    if kind == "flat":  # seen from above
-        opening, toe = g.uniform(0.2, 0.5), g.uniform(0.1, 0.25)
-        for side in SIDES:
-            g.piece((0.2, 0, toe), (0.4, 0.25, 0.03), (0.36, 0.9, 0.25), (0.12, 0.9, 0.03), (0.06, 0.22, toe), side=side)
-            g.piece((0.22, opening, 0.2), (0.35, opening + 0.15), (0.32, 0.9, 0.25), (0.15, 0.9), (0.1, opening + 0.15, 0.2),
-                    ink=LINING, shade=-35, side=side)
-        g.line((0.08, opening + 0.1), (0.38, opening + 0.1), ink=ink, width=0.07)
+    ankle, ink = g.choice([-5, -5, -30, -70]), g.choice([CLOTH, TRIM])
+    if g.random() < 0.3:  # slippers from above
+        y, toe = g.uniform(20, 50), g.uniform(10, 25)
+        for s in (-1, 1):
+            g.piece((20, 0, toe), (40, 25, 3), (36, 90, 25), (12, 90, 3), (6, 22, toe), side=s)
+            g.piece((22, y, 20), (35, y + 15), (32, 90, 25), (15, 90), (10, y + 15, 20), side=s,
+                    ink=LINING, shade=-27)
+        g.line((8, y + 10), (38, y + 10), ink=ink, width=7)
         return
-    if kind == "boot":
-        ankle = g.uniform(-0.8, -0.2)
-    g.piece((0.04, 0.34, 0.05), (0.02, ankle, -0.03), (0.38, ankle - 0.03, -0.05), (0.46, -0.02), (0.7, 0.14, 0.12), (1, 0.34), side=1)
-    g.piece((0.05, ankle + 0.01, 0.2), (0.36, ankle - 0.02, 0.2), ink=LINING, shade=-50, side=1)
-    g.piece((0, 0.32), (1.02, 0.32, 0.1), (1, 0.43), (0.02, 0.43, 0.1), ink=LINING, side=1)
-    for x in np.linspace(0.42, 0.64, 4):  # laces
-        g.line((x - 0.06, x * 0.6 - 0.2), (x + 0.05, x * 0.6 - 0.28), ink=LINING, width=0.03, sides=(1,))
-    g.line((0.3, 0.3), (0.42, 0.1), (0.5, 0.3), ink=ink, shade=0, width=0.05, sides=(1,))
-    move = (g.uniform(-0.3, 0.4), -g.uniform(0.35, 0.6))
-    g.pieces = [(points + move, *look) for points, *look in g.pieces] + g.pieces  # its twin behind
+    g.piece((4, 34, 5), (2, ankle, -3), (38, ankle - 3, -5), (46, -2), (70, 14, 12), (100, 34),
+            side=1)
+    g.piece((5, ankle + 1, 20), (36, ankle - 2, 20), side=1, ink=LINING, shade=-37)
+    g.piece((0, 32), (102, 32, 10), (100, 43), (2, 43, 10), side=1, ink=LINING)
+    for x in np.linspace(42, 64, 4):  # laces
+        g.line((x - 6, x * 0.6 - 20), (x + 5, x * 0.6 - 28), side=1, ink=LINING, width=3)
+    g.line((30, 30), (42, 10), (50, 30), side=1, ink=ink, shade=0, width=5)
+    move = (g.uniform(-30, 40), g.uniform(-60, -35) + ankle / 2)
+    g.pieces = [(points + move, look) for points, look in g.pieces] + g.pieces  # its twin behind
 
 
 CLASSES: dict[str, Callable[[Garment], None]] = {
-    "dress": dress,
-    "hat": hat,
-    "longsleeve": lambda g: jersey(g, g.choice([0.7, 0.8, 0.85, 0.9, 0.95, 1])),
-    "outwear": outwear,
-    "pants": lambda g: trousers(g, g.uniform(1.6, 2.2), g.uniform(0.09, 0.19)),
-    "shirt": shirt,
-    "shoes": shoes,
-    "shorts": lambda g: trousers(g, g.uniform(0.68, 1.1), g.uniform(0.18, 0.24)),
-    "skirt": skirt,
-    "t-shirt": lambda g: jersey(g, g.uniform(0.2, 0.44)),
+    "dress": dress, "hat": hat, "outwear": outwear, "shirt": shirt, "shoes": shoes, "skirt": skirt,
+    "longsleeve": lambda g: jersey(g, g.choice([65, 80, 85, 90, 95, 100])),
+    "pants": lambda g: trousers(g, g.uniform(160, 220), g.uniform(18, 38)),
+    "shorts": lambda g: trousers(g, g.uniform(68, 110), g.uniform(36, 48)),
+    "t-shirt": lambda g: jersey(g, g.uniform(20, 44)),
 }
 # fmt: on
 
 
 def draw_garment(name: str, seed: int) -> Image.Image:
-    """One RGB picture of 216 x 288 or so, always the same for the same `name` and `seed`.
-
-    Raises:
-        ValueError: if there is no such class.
-    """
-    if name not in CLASSES:
-        raise ValueError(f"cannot draw {name!r}: choose one of {', '.join(CLASSES)}")
+    """One RGB picture of about 216 x 288, always the same for the same class name and `seed`."""
     garment = Garment(f"{name} {seed}")
     CLASSES[name](garment)
     return photograph(garment)
@@ -260,28 +251,30 @@ def draw_garment(name: str, seed: int) -> Image.Image:
 
 def photograph(g: Garment) -> Image.Image:
     """Floor, shadow, garment, folds and light, one after the other."""
-    size = g.choice([(216, 288), (225, 300), (216, 270)])
+    size = w, h = g.choice([(216, 288), (225, 300), (216, 270)])
     angle = g.gauss(0, 0.1) if g.random() < 0.9 else g.uniform(-0.8, 0.8)
     drawn = lay_out(g, size, angle)
-    inks, shade = drawn[..., :3], drawn[..., 3] * 2
-    cover = np.minimum(inks.sum(2), 1)
+    shade, cover = drawn[..., 3:] * 2, np.minimum(drawn[..., :3].sum(2, keepdims=True), 1)
     floor, main, second, lining = choose_colours(g)
+    picture = ground(g, size, floor)
 
-    soft = Image.fromarray((cover * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(4))
-    thick = np.asarray(soft, np.float32) / 255
+    soft = Image.fromarray((cover[..., 0] * 255).astype(np.uint8))
+    thick = np.asarray(soft.filter(ImageFilter.GaussianBlur(4)), np.float32) / 255
     folds = abs(clouds(g, size, 6, 8) - 0.5) + clouds(g, size, 22, 28) * 0.3
     down, right = np.gradient(thick * 1.2 + folds)
     sun = g.uniform(0, 2 * pi)
-    light = shade * (1 + g.uniform(1.5, 4.5) * (right * cos(sun) + down * sin(sun)))
     shadow = np.roll(thick, (round(5 * sin(sun)), round(5 * cos(sun))), (0, 1))
-    picture = ground(g, size, floor) * ((1 - g.uniform(0.25, 0.6) * shadow) * (1 - cover))[..., None]
-    cloth = pattern(g, size, angle, main, second) * inks[..., :1]
-    picture += (cloth + inks[..., 1:] @ np.stack([second, lining])) * light[..., None]
+    picture *= 1 - g.uniform(0.25, 0.6) * shadow[..., None]
+    cloth = pattern(g, size, angle, main, second) * drawn[..., :1]
+    cloth += second * drawn[..., 1:2] + lining * drawn[..., 2:3]
+    light = 1 + g.uniform(1.5, 4.5) * (right * cos(sun) + down * sin(sun))
+    picture = picture * (1 - cover) + cloth * shade * light[..., None]
 
-    x, y = np.linspace(-1, 1, size[0]), np.linspace(-1, 1, size[1])[:, None]
-    lamp = g.uniform(0.8, 1.3) + g.uniform(-0.2, 0.2) * x + g.uniform(-0.2, 0.2) * y
-    lamp = lamp - g.uniform(0, 0.25) * (x * x + y * y) + g.uniform(0, 0.12) * clouds(g, size, *size)
-    picture *= lamp.astype(np.float32)[..., None]
+    x, y = grid(size)
+    lamp = g.uniform(0.8, 1.3) + g.uniform(-0.4, 0.4) * (x / w - 0.5) + g.uniform(-0.4, 0.4) * y / h
+    lamp = lamp - g.uniform(0, 1) * ((x / w - 0.5) ** 2 + (y / h - 0.5) ** 2)
+    lamp = lamp + g.uniform(0, 0.12) * clouds(g, size, w, h)  # grain
+    picture *= lamp[..., None]
     image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
     return image.filter(ImageFilter.GaussianBlur(g.choice([0, 0, 0.7, 1.2])))
 
@@ -289,23 +282,30 @@ def photograph(g: Garment) -> Image.Image:
 def lay_out(g: Garment, size: tuple[int, int], angle: float) -> Any:
     """Crumple, turn, scale and place the pieces: ``(h, w, 4)``, three inks and the shade."""
     turn = np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])
-    wave, phase = g.uniform(3, 8), g.uniform(0, 2 * pi)
-    placed = [(p + 0.012 * np.sin(wave * p[:, ::-1] + phase)) @ turn for p, *_ in g.pieces]
+    wave, phase = g.uniform(0.03, 0.08), g.uniform(0, 2 * pi)
+    placed = [(xy + 1.2 * np.sin(wave * xy[:, ::-1] + phase)) @ turn for xy, _ in g.pieces]
     everything = np.concatenate(placed)
     low, extent = everything.min(0), np.ptp(everything, 0)
-    room = 2 * np.array(size)  # drawn at twice the size and averaged, which gives smooth edges
-    scale = min(room / extent) * g.uniform(*SCALE)
-    corner = (room - scale * extent) * (g.uniform(*PLACE), g.uniform(*PLACE)) - scale * low
-    image = Image.new("CMYK", (int(room[0]), int(room[1])), (0, 0, 0, 128))  # four numbers a pixel
+    w, h = 2 * size[0], 2 * size[1]  # twice the size, then averaged, which gives smooth edges
+    scale = min((w, h) / extent) * g.uniform(0.72, 0.97)
+    place = g.uniform(0.25, 0.75), g.uniform(0.25, 0.75)
+    corner = ((w, h) - scale * extent) * place - scale * low
+    image = Image.new("CMYK", (w, h), (0, 0, 0, 128))  # not for colours: four numbers a pixel
     draw = ImageDraw.Draw(image)
-    for points, (_, ink, shade, width) in zip(placed, g.pieces, strict=True):
+    for points, (_, look) in zip(placed, g.pieces, strict=True):
         xy = (points * scale + corner).ravel().tolist()
-        colour = [255 * (ink == i) for i in range(3)]
+        inks = [255 * (look.get("ink", CLOTH) == ink) for ink in (CLOTH, TRIM, LINING)]
+        shade, width = look.get("shade", 0), look.get("width", 0)
         if not width:
-            draw.polygon(xy, (*colour, int(128 + shade)))
-            shade, width = shade - 38, 0.01  # its edge
-        draw.line(xy, (*colour, int(128 + shade)), max(2, round(width * scale)), "curve")
+            draw.polygon(xy, (*inks, int(128 + 1.28 * shade)))
+            shade, width = shade - 30, 1  # its edge
+        draw.line(xy, (*inks, int(128 + 1.28 * shade)), max(2, round(width * scale)), "curve")
     return np.asarray(image.reduce(2), np.float32) / 255
+
+
+def grid(size: tuple[int, int]) -> tuple[Any, Any]:
+    """The columns ``(w,)`` and the rows ``(h, 1)`` of a picture."""
+    return np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
 
 
 def clouds(g: Garment, size: tuple[int, int], across: int, down: int) -> Any:
@@ -317,55 +317,49 @@ def clouds(g: Garment, size: tuple[int, int], across: int, down: int) -> Any:
 def choose_colours(g: Garment) -> Any:
     """Floor, cloth, trim and lining; neighbours are never quite alike."""
     while True:
-        bright, strong, hue = np.array([(g.random(), g.random(), g.random()) for _ in range(4)]).T
-        waves = 0.5 + 0.5 * np.cos(2 * pi * hue[:, None] + [0, 2.1, 4.2])
-        colours = (35 + 210 * bright[:, None]) * (1 - strong[:, None] ** 2 * waves)
+        bright, strong, hue = np.array([g.random() for _ in range(12)]).reshape(3, 4, 1)
+        waves = 0.5 + 0.5 * np.cos(2 * pi * hue + [0, 2.1, 4.2])
+        colours = (35 + 210 * bright) * (1 - strong**2 * waves)
         if abs(np.diff(colours, axis=0)).sum(1).min() > 130:
             return colours.astype(np.float32)
 
 
 def ground(g: Garment, size: tuple[int, int], colour: Any) -> Any:
-    """A wall, a sheet, a carpet, planks or tiles."""
-    kind, step = g.choice(["wall", "sheet", "carpet", "planks", "planks", "tiles"]), g.randint(22, 60)
-    x, y = np.arange(size[0]), np.arange(size[1])[:, None]
+    """A wall, a sheet, a carpet, tiles or planks."""
+    (x, y), step = grid(size), g.randint(22, 60)
     tone = 0.9 + 0.2 * clouds(g, size, 4, 5)
+    kind = g.choice(["wall", "sheet", "carpet", "tiles", "planks", "planks"])
     if kind == "sheet":
-        tone += 0.6 * abs(clouds(g, size, 6, 8) - 0.5) - 0.1
+        tone += 0.7 * abs(clouds(g, size, 6, 8) - 0.5) - 0.1
     elif kind == "carpet":
         tone *= 0.7 + 0.6 * clouds(g, size, *size)
-    elif kind == "planks":
-        tone *= (0.9 + 0.2 * clouds(g, size, size[0] // 2, 6)) * np.where(x % step < 2, 0.7, 1)
-        colour = colour * 0.35 + np.array([205, 165, 115], np.float32) * 0.65
     elif kind == "tiles":
-        tone *= np.where((x % (2 * step) < 3) | (y % (2 * step) < 3), 0.75, 1)
-    return tone.astype(np.float32)[..., None] * colour
+        tone[(x % (2 * step) < 3) | (y % (2 * step) < 3)] *= 0.75
+    elif kind == "planks":
+        tone *= 0.9 + 0.2 * clouds(g, size, size[0] // 2, 6)
+        tone[:, np.arange(size[0]) % step < 2] *= 0.7
+        colour = colour * 0.35 + np.array([133, 107, 75], np.float32)
+    return tone[..., None] * colour
 
 
 def pattern(g: Garment, size: tuple[int, int], angle: float, main: Any, second: Any) -> Any:
     """Cloth: plain, striped, checked, dotted, flowery or fading from one colour to the other."""
-    kind = g.choice(["plain"] * 6 + ["stripes", "stripes", "checks", "dots", "flowers", "fading"])
-    weave, step = 0.93 + 0.14 * clouds(g, size, *size)[..., None], g.uniform(7, 26)
-    if kind == "plain":
-        return main * weave
+    (x, y), step = grid(size), g.uniform(1, 4)
     angle += g.choice([0, pi / 2])
-    x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
-    u = abs((x * cos(angle) + y * sin(angle)) / step % 1 - 0.5)
-    v = abs((y * cos(angle) - x * sin(angle)) / step % 1 - 0.5)
-    amount = {
-        "stripes": u < 0.2,
-        "checks": 0.4 * (u < 0.25) + 0.4 * (v < 0.25),
-        "dots": u * u + v * v < 0.06,
-        "flowers": clouds(g, size, 20, 26) > 0.65,
-        "fading": y / size[1] + 0 * x,
-    }[kind]
+    u = np.cos((x * cos(angle) + y * sin(angle)) / step)
+    v = np.cos((y * cos(angle) - x * sin(angle)) / step)
+    flowers, fading = clouds(g, size, 20, 26) > 0.65, y / size[1] + 0 * u
+    plain, stripes, checks, dots = 0 * u, u > 0.2, 0.4 * (u > 0) + 0.4 * (v > 0), u + v > 0.9
+    amount = g.choice([plain] * 6 + [stripes, stripes, checks, dots, flowers, fading])
+    weave = 0.93 + 0.14 * clouds(g, size, *size)[..., None]
     return (main + (second - main) * amount.astype(np.float32)[..., None]) * weave
 
 
 def draw_garments(folder: Path = paths.SKETCHES) -> Path:
     """Return the folder of the drawn garments, and draw them first if they are not there.
 
-    It holds ``train``, ``validation`` and ``test`` with one folder a class, like the photos. It
-    appears whole or not at all; an incomplete one is replaced.
+    It is arranged like that of the photos. It appears whole or not at all; an incomplete one is
+    replaced.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; the message names it.
@@ -381,30 +375,24 @@ def draw_garments(folder: Path = paths.SKETCHES) -> Path:
                 path = drawn / split / name / f"{i:04}.jpg"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 draw_garment(name, seed).save(path, quality=88)
-            (drawn / STYLE).write_text("Drawn by course/sketches.py. Safe to delete.\n")
+            (drawn / STYLE).touch()
             if not is_complete(folder):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(folder, Path(temporary, "incomplete"))
-            try:
-                os.replace(drawn, folder)
-            except OSError:
-                if not is_complete(folder):  # else another process was faster: use its pictures
-                    raise
+            os.replace(drawn, folder)
     except OSError as error:
-        raise OSError(
-            f"the garments could not be drawn into {folder}: {error}. Free some space or set "
-            "COURSE_DATASETS to a folder that can be written, then run this again"
-        ) from error
+        if not is_complete(folder):  # else another process was faster, and its pictures will do
+            raise OSError(
+                f"the garments could not be drawn into {folder}: {error}. Free some space or set "
+                "COURSE_DATASETS to a folder that can be written, then run this again"
+            ) from error
     return folder
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether `folder` holds all pictures, drawn in today's style. Counts names, reads no file."""
-    return (folder / STYLE).is_file() and all(
-        len(list((folder / split / name).glob("*.jpg"))) == count
-        for split, count in COUNTS.items()
-        for name in CLASSES
-    )
+    """Whether all pictures are there, in today's style. Counts names, reads no file."""
+    folders = [(folder / split / name, n) for split, n in COUNTS.items() for name in CLASSES]
+    return (folder / STYLE).is_file() and all(len(list(f.glob("*.jpg"))) == n for f, n in folders)
 
 
 def photos_or_sketches() -> Path:
