@@ -5,21 +5,17 @@ download that was interrupted can simply be started again.
 """
 
 import hashlib
-import http.client
-import os
-import pickle
 import shutil
-import socket
 import stat
 import tempfile
-import urllib.request
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from tqdm.auto import tqdm
-
 from course import paths
+from course.fetch import MAX_BYTES, fetch
 
 PHOTOS_URL = (
     "https://github.com/alexeygrigorev/clothing-dataset-small/archive/"
@@ -36,13 +32,14 @@ PHOTO_CLASSES = {
     "shirt", "shoes", "shorts", "skirt", "t-shirt",
 }  # fmt: skip
 
-TIMEOUT = 15.0
-"""Seconds without a single byte after which a server counts as silent."""
+WEIGHTS_URL = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
+"""``MobileNet_V2_Weights.IMAGENET1K_V1`` of torchvision, about 14 MB."""
 
-MAX_FILES, MAX_BYTES = 10_000, 300 * 2**20
+MAX_FILES = 10_000
 """Far more than the photos need. An archive that claims more is not theirs."""
 
-_NETWORK_ERRORS = (OSError, http.client.HTTPException)
+ELSEWHERE = "try another network"
+AGAIN = "then run: python -m course download"
 
 
 class DownloadError(RuntimeError):
@@ -61,65 +58,50 @@ def download_photos() -> Path:
     if not problem:
         return destination
     by_hand = (
-        f"To put a copy there by hand, open {PHOTOS_URL} in a browser, unpack the zip, and rename "
-        f"the folder in it to {destination}, so that {destination / 'train'} exists."
+        f"By hand: unpack the zip from {PHOTOS_URL} and rename the folder in it to {destination}, "
+        f"so that {destination / 'train'} exists."
     )
     if destination.exists():
         raise DownloadError(
-            f"{destination} is there but not complete: {problem}. Move or delete it, then run "
-            f"this again to download the photos. {by_hand}"
+            f"{destination} is not complete: {problem}; move or delete it, {AGAIN}. {by_hand}"
         )
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".photos-", dir=destination.parent) as folder:
-            archive, unpacked = Path(folder, "photos.zip"), Path(folder, "unpacked")
-            _fetch(PHOTOS_URL, archive)
-            _unpack(archive, unpacked)
-            if folder_digest(unpacked) != PHOTOS_DIGEST:
-                raise ValueError("the downloaded photos are not the expected ones, byte for byte")
-            try:
-                os.replace(unpacked, destination)
-            except OSError:
-                if _photos_problem(destination):  # else another process was faster: use its copy
-                    raise
-    except (*_NETWORK_ERRORS, ValueError) as error:
-        raise DownloadError(
-            f"The clothing photos could not be fetched into {destination}: {error}. Nothing was "
-            f"changed. Check the network and the disk, then run this again. {by_hand}"
-        ) from error
+    with _work_folder("The clothing photos", destination, "COURSE_DATASETS", by_hand) as folder:
+        fetch(PHOTOS_URL, folder / "photos.zip")
+        _unpack(folder / "photos.zip", folder / "unpacked")
+        if folder_digest(folder / "unpacked") != PHOTOS_DIGEST:
+            raise ValueError(f"what arrived is not the expected photos; {ELSEWHERE}")
+        _move(folder / "unpacked", destination, lambda: not _photos_problem(destination))
     return destination
 
 
-def download_weights() -> Path:
-    """Return the file of MobileNetV2's ImageNet weights, and let torch.hub fetch it if need be.
+def weights_path() -> Path:
+    """Where torchvision looks for the weights: in the folder of torch.hub (``TORCH_HOME``)."""
+    import torch  # takes seconds, which the photos need not wait for
 
-    torch.hub keeps it in ``checkpoints`` of its own folder (``TORCH_HOME`` moves that) and
-    compares the SHA-256 digest of a new file with the one in its name.
+    return Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(WEIGHTS_URL).name)
+
+
+def download_weights() -> Path:
+    """Return the file of MobileNetV2's ImageNet weights, and fetch it first if it is not there.
+
+    As torch.hub does, it compares the SHA-256 digest of a new file with the one in its name.
 
     Raises:
-        DownloadError: if it cannot be fetched, or a file of this name cannot be loaded.
+        DownloadError: if it cannot be fetched, or a file of this name holds something else.
     """
-    import torch  # takes a second, which the photos need not wait for
-    from torchvision.models import MobileNet_V2_Weights
-
-    weights = MobileNet_V2_Weights.IMAGENET1K_V1
-    path = Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(weights.url).name)
-    by_hand = f"To put a copy there by hand, save {weights.url} as {path}."
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)  # torch.hub sets none and would wait for ever
-    try:
-        weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (*_NETWORK_ERRORS, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        if path.is_file():
-            problem = f"{path} cannot be loaded: it is damaged or something else. Delete it"
-        else:
-            problem = (
-                f"The weights of MobileNetV2 could not be fetched into {path}: {error}. Nothing "
-                "was changed. Check the network and the disk"
-            )
-        raise DownloadError(f"{problem}, then run this again. {by_hand}") from error
-    finally:
-        socket.setdefaulttimeout(timeout)
+    path = weights_path()
+    by_hand = f"By hand: save {WEIGHTS_URL} as {path}."
+    if path.is_file():
+        with path.open("rb") as file:  # torch.save has an old format, and one that is a zip
+            if file.read(1) == b"\x80" or zipfile.is_zipfile(file):
+                return path
+        raise DownloadError(f"{path} is damaged or something else; delete it, {AGAIN}. {by_hand}")
+    with _work_folder("The weights of MobileNetV2", path, "TORCH_HOME", by_hand) as folder:
+        fetch(WEIGHTS_URL, folder / "weights")
+        digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()
+        if not digest.startswith(path.stem.rpartition("-")[2]):
+            raise ValueError(f"what arrived is not the expected weights; {ELSEWHERE}")
+        _move(folder / "weights", path, path.is_file)
     return path
 
 
@@ -149,21 +131,33 @@ def _photos_problem(folder: Path) -> str:
     return ""
 
 
-def _fetch(url: str, path: Path) -> None:
-    """Save what `url` gives as `path`, with a progress bar."""
-    request = urllib.request.Request(url, headers={"User-Agent": "pytorch-course"})
-    with (
-        urllib.request.urlopen(request, timeout=TIMEOUT) as response,
-        path.open("wb") as file,
-        tqdm(desc="photos", total=response.length, unit="B", unit_scale=True) as bar,
-    ):
-        expected = response.length  # None if the server does not say
-        while chunk := response.read(2**16):
-            bar.update(file.write(chunk))
-            if file.tell() > MAX_BYTES:
-                raise ValueError(f"{url} gives more than {MAX_BYTES:,} bytes")
-        if expected is not None and file.tell() != expected:
-            raise ValueError(f"only {file.tell():,} of {expected:,} bytes arrived")
+@contextmanager
+def _work_folder(what: str, destination: Path, variable: str, by_hand: str) -> Iterator[Path]:
+    """A hidden folder beside `destination`, gone afterwards; errors in it become DownloadErrors.
+
+    A ValueError says what is wrong with an answer and what to do; an OSError is about the disk.
+    """
+    folder = destination.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as hidden:
+            yield Path(hidden)
+    except (OSError, ValueError) as error:
+        problem = str(error)
+        if isinstance(error, OSError):
+            room = f"{MAX_BYTES // 2**20} MB free"
+            problem += f"; make {folder} writable with {room}, or set {variable} to another folder"
+        raise DownloadError(
+            f"{what} could not be fetched into {destination}: {problem}, {AGAIN}. {by_hand}"
+        ) from error
+
+
+def _move(source: Path, destination: Path, is_there: Callable[[], bool]) -> None:
+    try:
+        source.replace(destination)
+    except OSError:
+        if not is_there():  # else another process was faster: use its copy
+            raise
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -173,7 +167,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             entries = file.infolist()
             # Reading an entry gives at most the bytes it claims, so the claims can be trusted.
             if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise ValueError("the archive claims to hold far more than the photos")
+                raise ValueError(f"the archive claims far more than the photos; {ELSEWHERE}")
             for entry in entries:
                 parts = _safe_parts(entry)
                 if len(parts) == 4 and parts[1] in PHOTO_COUNTS and parts[3].endswith(".jpg"):
@@ -183,8 +177,7 @@ def _unpack(archive: Path, folder: Path) -> None:
                         shutil.copyfileobj(source, copy)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise ValueError(
-            f"what arrived is not a whole zip archive ({error}); a public network may have sent "
-            "its login page instead"
+            f"what arrived is not a whole zip archive ({error}); try another network"
         ) from error
 
 
@@ -193,7 +186,7 @@ def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
     name = entry.orig_filename
     parts = PurePosixPath(name).parts
     if name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-        raise ValueError(f"the archive holds an unsafe path: {name!r}")
+        raise ValueError(f"the archive holds an unsafe path: {name!r}; {ELSEWHERE}")
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ValueError(f"the archive holds a link or a device: {name!r}")
+        raise ValueError(f"the archive holds a link or a device: {name!r}; {ELSEWHERE}")
     return parts
