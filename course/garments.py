@@ -187,9 +187,9 @@ def shoes(g: Garment) -> None:
 
 CLASSES: dict[str, Callable[[Garment], None]] = {
     "dress": dress, "hat": hat, "outwear": outwear, "shirt": shirt, "shoes": shoes, "skirt": skirt,
-    "longsleeve": lambda g: jersey(g, g.choice([65, 80, 85, 90, 95, 100])),
+    "longsleeve": lambda g: jersey(g, g.choice([58, 75, 85, 90, 95, 100])),
     "pants": lambda g: trousers(g, g.uniform(160, 220), g.uniform(18, 38)),
     "shorts": lambda g: trousers(g, g.uniform(68, 110), g.uniform(36, 48)),
-    "t-shirt": lambda g: jersey(g, g.uniform(20, 44)),
+    "t-shirt": lambda g: jersey(g, g.uniform(20, 48)),
 }
 # fmt: on
