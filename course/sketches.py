@@ -179,9 +179,9 @@ def photos_or_sketches() -> Path:
         print(f"Pictures: the clothing photos in {folder}.")
     except DownloadError as error:
         folder = draw_garments()
-        reason = textwrap.shorten(str(error).split(". ")[0], 160)
+        reason = str(error).split(": ", 1)[-1].split(". ")[0]  # "TOPIC: REASON. ADVICE."
         print(
             f"Pictures: drawn garments in {folder}. `python -m course download` fetches the real "
-            f"photos when there is network. ({reason})"
+            f"photos when there is network. ({textwrap.shorten(reason, 100)})"
         )
     return folder
