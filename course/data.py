@@ -1,6 +1,8 @@
 """Datasets and loaders: the clothing photos and Fashion-MNIST."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -38,6 +40,7 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
 
     Raises:
         FileNotFoundError: if `data_dir` does not exist, has no class folder, or a class is empty.
+        ValueError: if the names of two class folders differ only by case.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ def find_classes(data_dir: Path) -> list[str]:
 
     Raises:
         FileNotFoundError: if the folder does not exist or holds no folder.
+        ValueError: if names differ only by case: many computers take such folders for one.
     """
     if not data_dir.is_dir():
         raise FileNotFoundError(f"no folder {data_dir}: check the path, or call download_photos()")
@@ -78,6 +82,12 @@ def find_classes(data_dir: Path) -> list[str]:
         raise FileNotFoundError(
             f"{data_dir} holds no class folder: put the pictures into one folder a class, such as "
             f"{data_dir / 'dress'}"
+        )
+    twins = [name for name in classes if [n.lower() for n in classes].count(name.lower()) > 1]
+    if twins:
+        raise ValueError(
+            f"class folders in {str(data_dir)!r} differ only by case, {', '.join(map(repr, twins))}"
+            ": rename one, or move its pictures into the other"
         )
     return classes
 
@@ -234,8 +244,27 @@ def fashion_mnist(
     The archives are part of the course; torchvision verifies and unpacks them, with no network.
     """
     return datasets.FashionMNIST(
-        paths.SHIPPED_DATASETS, train=train, transform=transform, download=True
+        _fashion_mnist_folder(), train=train, transform=transform, download=True
     )
+
+
+def _fashion_mnist_folder() -> Path:
+    """Copies of the archives, unpacked in the cache; the folder appears whole or not at all."""
+    folder = paths.CACHE / "fashion-mnist"
+    if not folder.is_dir():
+        paths.CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=paths.CACHE) as temporary:
+            raw = Path(temporary, "whole", "FashionMNIST", "raw")
+            raw.mkdir(parents=True)
+            for archive in (paths.SHIPPED_DATASETS / "FashionMNIST" / "raw").glob("*.gz"):
+                shutil.copyfile(archive, raw / archive.name)
+            datasets.FashionMNIST(Path(temporary, "whole"), download=True)
+            try:
+                os.rename(Path(temporary, "whole"), folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
+    return folder
 
 
 def fashion_mnist_tensors(train: bool) -> TensorDataset:

@@ -2,8 +2,11 @@
 
 import importlib
 import random
+from pathlib import Path
 
 import numpy as np
+import platformdirs
+import pytest
 import torch
 
 from course import device, paths
@@ -28,15 +31,68 @@ def test_a_seed_repeats_all_three_generators():
     assert draw() != first
 
 
-def test_course_datasets_moves_the_photos_and_nothing_else(monkeypatch, tmp_path):
-    try:
-        monkeypatch.setenv("COURSE_DATASETS", str(tmp_path))
+@pytest.fixture
+def reload_paths(monkeypatch, tmp_path):
+    """Loads `course.paths` afresh: as if nothing inside the given folders could be written.
+
+    The cache of the user is ``tmp_path / "user"``.
+    """
+    monkeypatch.delenv("COURSE_DATASETS", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_dir", lambda *_, **__: str(tmp_path / "user"))
+    touch = Path.touch
+
+    def load(*read_only: Path) -> None:
+        def guarded_touch(path: Path) -> None:
+            if any(path.is_relative_to(folder) for folder in read_only):
+                raise PermissionError(f"{path} is read-only in this test")
+            touch(path)
+
+        monkeypatch.setattr(Path, "touch", guarded_touch)
         importlib.reload(paths)
-        assert paths.PHOTOS == tmp_path.resolve() / "clothing-dataset-small"
-        assert paths.SHIPPED_DATASETS == paths.PROJECT / "datasets"
-        monkeypatch.delenv("COURSE_DATASETS")
-        importlib.reload(paths)
-        assert paths.PHOTOS == paths.PROJECT / "datasets" / "clothing-dataset-small"
-    finally:
-        monkeypatch.undo()
-        importlib.reload(paths)
+
+    yield load
+    monkeypatch.undo()
+    importlib.reload(paths)
+
+
+def test_course_datasets_moves_the_photos_and_nothing_else(reload_paths, monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_DATASETS", str(tmp_path))
+    reload_paths()
+    assert paths.PHOTOS == tmp_path.resolve() / "clothing-dataset-small"
+    assert paths.SKETCHES == tmp_path.resolve() / "drawn-garments"
+    assert paths.SHIPPED_DATASETS == paths.PROJECT / "datasets"
+    monkeypatch.delenv("COURSE_DATASETS")
+    reload_paths()
+    assert paths.PHOTOS == paths.PROJECT / "datasets" / "clothing-dataset-small"
+    assert paths.SKETCHES == paths.PROJECT / "datasets" / "drawn-garments"
+    assert paths.CACHE == paths.PROJECT / "datasets" / "cache"
+    assert paths.MODELS == paths.PROJECT / "models"
+
+
+def test_a_read_only_checkout_sends_everything_to_the_users_cache(reload_paths, tmp_path):
+    reload_paths(paths.PROJECT)
+    user = tmp_path / "user"
+    assert (paths.CACHE, paths.MODELS) == (user / "cache", user / "models")
+    for folder in (paths.PHOTOS, paths.SKETCHES):
+        here = paths.PROJECT / "datasets" / folder.name
+        assert folder == (here if here.is_dir() else user / "datasets" / folder.name)
+    assert paths.SHIPPED_DATASETS == paths.PROJECT / "datasets"
+    assert not user.exists()
+
+
+def test_photos_in_a_read_only_folder_are_used_there(reload_paths, monkeypatch, tmp_path):
+    shared = tmp_path.resolve() / "shared"
+    (shared / "clothing-dataset-small").mkdir(parents=True)
+    monkeypatch.setenv("COURSE_DATASETS", str(shared))
+    reload_paths(shared)
+    assert paths.PHOTOS == shared / "clothing-dataset-small"
+    assert paths.SKETCHES == tmp_path / "user" / "shared" / "drawn-garments"
+    assert paths.CACHE == paths.PROJECT / "datasets" / "cache"
+
+
+def test_trying_a_folder_leaves_nothing_behind(tmp_path):
+    (tmp_path / "file").touch()
+    assert paths._writable(tmp_path)
+    assert paths._writable(tmp_path / "not" / "yet" / "there")
+    assert not paths._writable(tmp_path / "file" / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
