@@ -8,10 +8,11 @@ import hashlib
 import shutil
 import stat
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from course import paths
@@ -140,6 +141,10 @@ def _work_folder(what: str, destination: Path, variable: str, by_hand: str) -> I
     folder = destination.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(".download-*"):  # of a process that was killed, a day ago or more
+            with suppress(OSError):  # another process may have been faster
+                if time.time() - old.stat().st_mtime > 24 * 3600:
+                    shutil.rmtree(old)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as hidden:
             yield Path(hidden)
     except (OSError, ValueError) as error:

@@ -84,9 +84,9 @@ def _receive(url: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
             problem = f"only {position:,} of {size:,} bytes arrived"
         except HTTPError as error:
             meaning = http.client.responses.get(error.code, "")
+            problem = f"{host} answered {error.code} {meaning}".strip()
             if error.code < 400:
-                meaning = "and redirects without end"
-            problem = f"{host} answered {error.code} {meaning}"
+                problem = f"the redirects of {host} lead nowhere"
             step = "wait a while or get a newer version of the course"
             asked = error.headers.get("Retry-After", "")
             pause = float(asked) if asked.isdecimal() else 0.0

@@ -16,6 +16,7 @@ import time
 import types
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -521,7 +522,7 @@ def test_redirects_without_end(photos: Path, server: Server) -> None:
         request.end_headers()
 
     server.handle = handle
-    assert_fails(photos, "redirects without end")
+    assert_fails(photos, "lead nowhere")
     assert server.requests < 30
 
 
@@ -786,22 +787,23 @@ def test_interruption_leaves_nothing(
 PROCESS = """
 import signal, sys
 from pathlib import Path
-from course import download, fetch, paths
+from course import __main__, download, paths
 paths.PHOTOS = Path(sys.argv[1])
 download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
 download.PHOTO_COUNTS = {"train": 10, "validation": 10, "test": 10}
+download.weights_path = download.download_weights = lambda: Path(sys.executable)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C
-try:
-    download.download_photos()
-except KeyboardInterrupt:
-    sys.exit(130)
+sys.exit(__main__.main(["download"]))
 """
 
 
 def start_process(photos: Path) -> subprocess.Popen[bytes]:
     arguments = [str(photos), download.PHOTOS_URL, tiny_digest()]
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, *arguments], cwd=paths.PROJECT, stderr=subprocess.PIPE
+        [sys.executable, "-c", PROCESS, *arguments],
+        cwd=paths.PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -845,7 +847,20 @@ def test_interrupted_from_the_keyboard(photos: Path, server: Server) -> None:
     _, stderr = process.communicate(timeout=60)
     released.set()
     assert process.returncode == 130, stderr.decode()
+    assert stderr.decode().splitlines()[-1] == "Stopped. Nothing half-done was kept."
     assert everything_in(photos.parent) == []
+
+
+def test_what_a_killed_process_left_is_removed(photos: Path, server: Server) -> None:
+    old, new = photos.parent / ".download-old", photos.parent / ".download-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "photos.zip").write_bytes(b"half of it")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    server.handle = answer(make_zip())
+    download_photos()
+    assert sorted(photos.parent.iterdir()) == [new, photos]  # the new one may still be in use
 
 
 def test_the_real_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
@@ -941,6 +956,29 @@ def test_weights_from_a_stalled_server(
     monkeypatch.setattr(fetch, "TIMEOUT", 0.3)
     assert_weights_fail(weights, "nothing came for 0.3 seconds")
     released.set()
+
+
+def test_two_threads_want_the_weights(weights: Path, server: Server) -> None:
+    both, send = threading.Barrier(2), server.handle
+
+    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
+        both.wait(10)  # neither gets an answer before the other has asked
+        send(request)
+
+    server.handle = handle
+    with ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(download_weights) for _ in range(2)]
+    assert [result.result() for result in results] == [weights, weights]
+    assert everything_in(weights.parent) == [weights]
+
+
+def test_weights_resumed(weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = os.urandom(700_000)
+    name = f"large-{hashlib.sha256(body).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(download, "WEIGHTS_URL", f"{server.url}/{name}")
+    server.handle = Resuming(body)
+    assert download_weights().read_bytes() == body
+    assert server.requests == 3
 
 
 def test_weights_folder_cannot_be_made(weights: Path) -> None:

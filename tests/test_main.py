@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -105,6 +106,12 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "example: python -m course download" in out
     assert "fetch the photos" in out
     assert err == ""
+
+
+def test_run_as_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["course", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_path(str(paths.PROJECT / "course" / "__main__.py"), run_name="__main__")
 
 
 def test_from_any_folder_without_network(tmp_path: Path) -> None:
