@@ -6,6 +6,7 @@ taken that is about as good as those that people send.
 
 import contextlib
 import os
+import re
 import tempfile
 import textwrap
 from math import cos, pi, sin
@@ -179,7 +180,7 @@ def photos_or_sketches() -> Path:
         print(f"Pictures: the clothing photos in {folder}.")
     except DownloadError as error:
         folder = draw_garments()
-        reason = str(error).split(": ", 1)[-1].split(". ")[0]  # "TOPIC: REASON. ADVICE."
+        reason = re.split("[.;] ", str(error).split(": ", 1)[-1])[0]  # TOPIC: REASON. ADVICE
         print(
             f"Pictures: drawn garments in {folder}. `python -m course download` fetches the real "
             f"photos when there is network. ({textwrap.shorten(reason, 100)})"
