@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,10 @@ from torchvision import datasets, transforms
 from course import paths
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
+"""What Pillow may decode. It knows many more, and starts Ghostscript for EPS."""
+MAX_PIXELS = 65_000_000
+"""Enough for cameras of 64 megapixels. Reading one this large takes about 1 GB for a moment."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530
 """Mean and standard deviation of the 60,000 training pictures; notebook 03 computes them."""
@@ -75,13 +80,15 @@ def find_classes(data_dir: Path) -> list[str]:
         ValueError: if names differ only by case: many computers take such folders for one.
     """
     if not data_dir.is_dir():
-        raise FileNotFoundError(f"no folder {data_dir}: check the path, or call download_photos()")
+        raise FileNotFoundError(
+            f"no folder {str(data_dir)!r}: check the path, or call download_photos()"
+        )
     folders = [entry.name for entry in data_dir.iterdir() if entry.is_dir()]
     classes = sorted(name for name in folders if name[0] != ".")
     if not classes:
         raise FileNotFoundError(
-            f"{data_dir} holds no class folder: put the pictures into one folder a class, such as "
-            f"{data_dir / 'dress'}"
+            f"{str(data_dir)!r} holds no class folder: put the pictures into one folder a class, "
+            f"such as {str(data_dir / 'dress')!r}"
         )
     twins = [name for name in classes if [n.lower() for n in classes].count(name.lower()) > 1]
     if twins:
@@ -104,8 +111,10 @@ def find_images(class_dir: Path) -> list[Path]:
     if not images:
         remedy = "add some or remove the folder"
         if any(entry.is_dir() for entry in entries):
-            remedy = f"it holds folders, so perhaps {class_dir} is the data_dir that you want"
-        raise FileNotFoundError(f"{class_dir} holds no picture (by its name): {remedy}")
+            remedy = (
+                f"it holds folders, so perhaps {str(class_dir)!r} is the data_dir that you want"
+            )
+        raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
     return images
 
 
@@ -121,20 +130,26 @@ def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageFileError: if the file is empty, truncated, not a picture, neither 8- nor 16-bit, or
-            larger than Pillow's limit of about 179 million pixels against decompression bombs.
+        ImageFileError: if the file is empty, truncated, not a picture of `IMAGE_FORMATS`, neither
+            8- nor 16-bit, or of more than `MAX_PIXELS`, as decompression bombs are.
     """
     try:
-        with Image.open(path) as file:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise ValueError("it is not a file")
+        if status.st_size == 0:
+            raise ValueError("it is empty")
+        with Image.open(path, formats=IMAGE_FORMATS) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
             if only_check:
                 file.draft("RGB", (1, 1))
             return upright_rgb(file)
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise many different kinds
-        reason = "it is empty" if os.path.getsize(path) == 0 else error
         raise ImageFileError(
-            f"{os.fspath(path)!r} cannot be read as a picture ({reason}): open it in a viewer, "
+            f"{os.fspath(path)!r} cannot be read as a picture ({error}): open it in a viewer, "
             "then save it again, replace it or delete it"
         ) from error
 
@@ -172,7 +187,7 @@ def check_images(dataset: ClothingDataset) -> None:
         except ImageFileError as error:
             return error
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(4) as pool:  # not more, because each may hold a huge picture
         problems = [error for error in pool.map(problem, dataset.image_paths) if error]
     if problems:
         more = f" ({len(problems)} damaged pictures in all)" if len(problems) > 1 else ""
@@ -216,8 +231,9 @@ def make_loaders(
         only_one = set(folders[0].classes) ^ set(folders[1].classes)
         if only_one:
             raise ValueError(
-                f"{folders[0].data_dir} and {folders[1].data_dir} hold different classes: only one "
-                f"of them has {', '.join(sorted(only_one))}. Rename, add or remove class folders"
+                f"{str(folders[0].data_dir)!r} and {str(folders[1].data_dir)!r} hold different "
+                f"classes: only one of them has {', '.join(map(repr, sorted(only_one)))}. Rename, "
+                "add or remove class folders"
             )
     for dataset in dict.fromkeys(folders):  # each once, also when both are parts of one
         check_images(dataset)

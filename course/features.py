@@ -7,7 +7,6 @@ used again only if nothing has changed that they depend on; see `cache_key`.
 
 import copy
 import hashlib
-import io
 import os
 import tempfile
 import warnings
@@ -17,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import PIL
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from course import paths
 from course.data import ClothingDataset, check_images
-from course.models import ClothingClassifierMobileNet
+from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
 BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of a processor
 NUM_LOADERS = 2
@@ -48,8 +48,8 @@ def extract_features(model: ClothingClassifierMobileNet, dataset: ClothingDatase
         ImageFileError: if a photo is damaged; it is found before the pass begins.
     """
     key = cache_key(model, dataset)
-    path = paths.CACHE / f"features-{dataset.data_dir.name}-{key[:16]}.pt"
-    kept = read_kept(path, key)
+    path = paths.CACHE / f"features-{dataset.data_dir.name}-{key[:16]}.safetensors"
+    kept = read_kept(path, key, torch.tensor(dataset.labels))
     if kept is None:
         check_images(dataset)
         kept = compute_features(model, dataset)
@@ -66,7 +66,9 @@ def compute_features(
     device = next(model.parameters()).device
     model = fold_batchnorm(model)
     batches = []
-    with tqdm(total=len(dataset), desc=f"features of {dataset.data_dir.name}", unit="photo") as bar:
+    with tqdm(
+        total=len(dataset), desc=f"features of {dataset.data_dir.name!r}", unit="photo"
+    ) as bar:
         for images in load_batches(dataset):
             images = images.to(device, memory_format=torch.channels_last)
             batches.append(model.extract_features(images).cpu())
@@ -160,38 +162,41 @@ def tensor_bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
-def digest_of(features: Tensor, targets: Tensor) -> str:
-    """A digest of the results themselves, kept beside them so that damage is noticed."""
-    return hashlib.sha256(tensor_bytes(features) + tensor_bytes(targets)).hexdigest()
+def digest_of(key: str, features: Tensor, targets: Tensor) -> Tensor:
+    """32 bytes that tell key and results from all others, so that damage is noticed."""
+    data = key.encode() + tensor_bytes(features) + tensor_bytes(targets)
+    return torch.tensor(list(hashlib.sha256(data).digest()), dtype=torch.uint8)
 
 
-def read_kept(path: Path, key: str) -> tuple[Tensor, Tensor] | None:
-    """What an earlier call kept in `path`; None if there is nothing, or nothing sound."""
+def read_kept(path: Path, key: str, targets: Tensor) -> tuple[Tensor, Tensor] | None:
+    """What an earlier call kept in `path`; None if there is nothing, or nothing sound.
+
+    Whoever put the file there, reading it runs no code and takes little more than it should hold.
+    """
     try:
-        kept = torch.load(path, weights_only=True)
-        features, targets = kept["features"], kept["targets"]
-        sound = kept["key"] == key and kept["sha256"] == digest_of(features, targets)
-    except Exception:  # absent, cut off, or not such a file: a damaged one can raise anything
+        if not path.is_file() or path.stat().st_size > 4 * NUM_FEATURES * len(targets) + 1000:
+            return None
+        kept = safetensors.torch.load(path.read_bytes())
+        features = kept["features"]
+        sound = features.shape == (len(targets), NUM_FEATURES) and torch.equal(
+            kept["sha256"], digest_of(key, features, targets)
+        )
+    except Exception:  # cut off, or not such a file: a damaged one can raise anything
         return None
-    return (features, targets) if sound else None
+    return (features, targets) if sound and features.dtype == torch.float32 else None
 
 
 def keep(path: Path, key: str, features: Tensor, targets: Tensor) -> None:
     """Write beside `path`, then rename: another process sees a whole file or none."""
-    content = {
-        "key": key,
-        "features": features,
-        "targets": targets,
-        "sha256": digest_of(features, targets),
-    }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
+    content = safetensors.torch.save(
+        {"features": features, "sha256": digest_of(key, features, targets)}
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(buffer.getbuffer())
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, path)

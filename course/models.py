@@ -53,6 +53,25 @@ class CNN(nn.Module):
         return self.classifier(x)
 
 
+class LSTMClassifier(nn.Module):
+    """Read a sequence step by step, then decide: a 28 x 28 picture is 28 rows of 28 numbers.
+
+    Input ``(N, T, num_features)`` or ``(N, 1, T, num_features)`` float32, such as a batch of grey
+    pictures; output ``(N, num_classes)`` logits. All sequences of a batch have the same length T:
+    nothing is padded. The cell is that of https://arxiv.org/abs/1402.1128 without peepholes.
+    """
+
+    def __init__(self, num_features: int = 28, num_hidden: int = 64, num_classes: int = 10) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(num_features, num_hidden, batch_first=True)
+        self.output_layer = nn.Linear(num_hidden, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1, -2)  # (N, 1, T, F) -> (N, T, F); a batch of sequences stays as it is
+        out, _ = self.lstm(x)  # (N, T, num_hidden): what it remembers after each step
+        return self.output_layer(out[:, -1, :])  # after the last step it has read everything
+
+
 def make_head(
     num_classes: int = 10, size_inner: int | None = None, dropout: float = 0.0
 ) -> nn.Sequential:
@@ -64,8 +83,11 @@ def make_head(
         dropout: probability of dropping a number before the output layer, in training only.
 
     Raises:
-        ValueError: if ``size_inner`` is not positive or ``dropout`` is not in [0, 1).
+        ValueError: if ``num_classes`` or ``size_inner`` is not positive, or ``dropout`` is not in
+            [0, 1).
     """
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1, got {num_classes}")
     if size_inner is not None and size_inner < 1:
         raise ValueError(f"size_inner must be at least 1, or None for no layer, got {size_inner}")
     if not 0 <= dropout < 1:

@@ -55,7 +55,7 @@ def make_model(
     Raises:
         ValueError: if a setting is out of range.
     """
-    if learning_rate <= 0:
+    if not 0 < learning_rate < float("inf"):  # true for "not a number", too
         raise ValueError(f"learning rate must be positive, got {learning_rate}")
     torch.manual_seed(seed)
     model = make_head(num_classes, size_inner, dropout)

@@ -153,19 +153,19 @@ def test_empty_folder(tmp_path):
 
 
 def test_pictures_without_class_folders(folder):
-    with pytest.raises(FileNotFoundError, match=r"dress holds no class folder"):
+    with pytest.raises(FileNotFoundError, match=r"dress' holds no class folder"):
         ClothingDataset(folder / "train" / "dress")
 
 
 def test_empty_class_folder(folder):
     (folder / "train" / "skirt").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"skirt holds no picture .*add some or remove"):
+    with pytest.raises(FileNotFoundError, match=r"skirt' holds no picture .*add some or remove"):
         ClothingDataset(folder / "train")
 
 
 def test_one_folder_too_high(folder):
     with pytest.raises(
-        FileNotFoundError, match=r"train holds no picture .*train is the data_dir that you want"
+        FileNotFoundError, match=r"train' holds no picture .*train' is the data_dir that you want"
     ):
         ClothingDataset(folder)
 
@@ -444,7 +444,9 @@ def test_different_classes_are_named(folder):
     shutil.rmtree(folder / "validation" / "hat")
     (folder / "validation" / "skirt").mkdir()
     noise().save(folder / "validation" / "skirt" / "0.png")
-    with pytest.raises(ValueError, match=r"different classes.*only one of them has hat, skirt\."):
+    with pytest.raises(
+        ValueError, match=r"different classes.*only one of them has 'hat', 'skirt'\."
+    ):
         make_loaders(ClothingDataset(folder / "train"), ClothingDataset(folder / "validation"))
 
 
