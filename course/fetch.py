@@ -38,7 +38,7 @@ def fetch(url: str, path: Path) -> None:
     """
     with (
         path.open("wb") as file,
-        tqdm(desc=path.stem, unit="B", unit_scale=True, leave=False) as bar,
+        tqdm(desc=path.stem, unit="B", unit_scale=True, miniters=1, leave=False) as bar,
     ):
         for position, piece in _receive(url, bar):
             if position + len(piece) > MAX_BYTES:
