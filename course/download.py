@@ -194,4 +194,6 @@ def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
         raise ValueError(f"the archive holds an unsafe path: {name!r}; {ELSEWHERE}")
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ValueError(f"the archive holds a link or a device: {name!r}; {ELSEWHERE}")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # rare: less tried
+        raise ValueError(f"the archive packs {name!r} in an unusual way; {ELSEWHERE}")
     return parts
