@@ -43,14 +43,23 @@ def load_mobilenet_v2() -> MobileNetV2:
 
     Input ``(N, 3, H, W)`` float32, as ``WEIGHTS.transforms()`` makes it; output ``(N, 1000)``
     logits, or ``(N, 10)`` where the stand-in is used (see `weights_or_stand_in`).
+
+    Raises:
+        DownloadError: if the file of the weights is damaged.
     """
     path, _ = _find_weights()
-    if path == STAND_IN:
-        state = load_file(path)  # float16 in the file, float32 in the model
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    model = mobilenet_v2(num_classes=len(state["classifier.1.bias"]))
-    model.load_state_dict(state)
+    try:
+        if path == STAND_IN:
+            state = load_file(path)  # float16 in the file, float32 in the model
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        model = mobilenet_v2(num_classes=len(state["classifier.1.bias"]))
+        model.load_state_dict(state)
+    except Exception as error:  # a damaged file can fail in any way
+        raise DownloadError(
+            f"{path} does not hold the weights of MobileNetV2 ({type(error).__name__}): delete it, "
+            "then run this again to fetch it anew"
+        ) from error
     return model.eval()
 
 

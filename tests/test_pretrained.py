@@ -3,6 +3,7 @@
 import datetime
 import html
 import io
+import pickle
 import re
 from pathlib import Path
 
@@ -246,6 +247,16 @@ def test_stand_in_knows_fashion_mnist(
     monkeypatch.setattr(pretrained, "download_weights", refuse)
     image, _ = fashion_mnist(train=False)[picture]
     assert predict_top_k(load_mobilenet_v2(), image.convert("RGB").resize((224, 224)))[0][0] == name
+
+
+@pytest.mark.parametrize("content", [b"", b"half a file", pickle.dumps({"a": 1}, protocol=2)])
+def test_damaged_weights_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "weights.pth").write_bytes(content)
+    monkeypatch.setattr(pretrained, "download_weights", lambda: tmp_path / "weights.pth")
+    with pytest.raises(DownloadError, match=r"weights\.pth .* delete it"):
+        load_mobilenet_v2()
 
 
 def test_no_names_for_other_numbers_of_classes() -> None:
