@@ -203,7 +203,7 @@ def photo_uploader(model: nn.Module, k: int = 5) -> widgets.VBox:
     def update(_: object) -> None:
         if not upload.value:
             return
-        name, content = upload.value[0]["name"], bytes(upload.value[0]["content"])
+        name, content = repr(upload.value[0]["name"])[1:-1], bytes(upload.value[0]["content"])
         picture.value = ""
         try:
             image = _image_from_bytes(content)

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import signal
 import stat
 import struct
 import subprocess
@@ -182,8 +183,18 @@ def test_a_picture_of_20_000_frames_gives_its_first(tmp_path):
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
 
 
+@pytest.fixture
+def no_waiting():
+    """Fail when 20 s have gone: reading a pipe that nobody writes to waits for ever."""
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waited for a pipe"))
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
 @needs_pipes
-def test_what_is_not_a_file_is_refused_and_not_waited_for(tmp_path):
+def test_what_is_not_a_file_is_refused_and_not_waited_for(tmp_path, no_waiting):
     (tmp_path / "hat").mkdir()
     (tmp_path / "hat" / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "hat" / "pipe.jpg")
@@ -393,7 +404,7 @@ def test_kept_features(tmp_path, name):
 
 
 @needs_pipes
-def test_a_cache_that_is_no_file_is_not_read(tmp_path):
+def test_a_cache_that_is_no_file_is_not_read(tmp_path, no_waiting):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
     other = tmp_path / "other"
