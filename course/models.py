@@ -58,7 +58,7 @@ class LSTMClassifier(nn.Module):
 
     Input ``(N, T, num_features)`` or ``(N, 1, T, num_features)`` float32, such as a batch of grey
     pictures; output ``(N, num_classes)`` logits. All sequences of a batch have the same length T:
-    nothing is padded. The cell is that of https://arxiv.org/abs/1402.1128 without peepholes.
+    nothing is padded. The formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
     """
 
     def __init__(self, num_features: int = 28, num_hidden: int = 64, num_classes: int = 10) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision.models import mobilenet_v2
 
-from course.models import CNN, MLP, ClothingClassifierMobileNet, make_head
+from course.models import CNN, MLP, ClothingClassifierMobileNet, LSTMClassifier, make_head
 
 
 def count(model, trainable_only=False):
@@ -56,6 +56,41 @@ def test_cnn_shapes_and_parameters():
     assert model.features(x).shape == (2, 64, 5, 5)
     assert model(x).shape == (2, 10)
     assert CNN(num_classes=3)(x).shape == (2, 3)
+
+
+def test_lstm_has_the_parameters_that_one_counts_by_hand():
+    assert count(LSTMClassifier()) == 4 * 64 * (28 + 64 + 2) + 64 * 10 + 10 == 24_714
+    small = LSTMClassifier(num_features=3, num_hidden=5, num_classes=4)
+    assert count(small) == 4 * 5 * (3 + 5 + 2) + 5 * 4 + 4
+
+
+def test_lstm_reads_pictures_and_sequences_alike():
+    torch.manual_seed(0)
+    model, pictures = LSTMClassifier(), torch.randn(5, 1, 28, 28)
+    assert model(pictures).shape == (5, 10)
+    torch.testing.assert_close(model(pictures), model(pictures.squeeze(1)), rtol=0, atol=0)
+    assert LSTMClassifier(num_features=3)(torch.zeros(2, 7, 3)).shape == (2, 10)
+
+
+def test_lstm_equals_one_cell_applied_row_by_row():
+    torch.manual_seed(0)
+    model, pictures = LSTMClassifier(num_features=6, num_hidden=4), torch.randn(3, 1, 5, 6)
+    cell = nn.LSTMCell(6, 4)
+    weights = {name.removesuffix("_l0"): p for name, p in model.lstm.named_parameters()}
+    cell.load_state_dict(weights)
+    state = (torch.zeros(3, 4), torch.zeros(3, 4))
+    for step in range(5):
+        state = cell(pictures[:, 0, step], state)
+    torch.testing.assert_close(model(pictures), model.output_layer(state[0]))
+
+
+def test_lstm_logits_of_a_picture_depend_on_that_picture_alone():
+    """It would be otherwise if batch and time were confused."""
+    torch.manual_seed(0)
+    pictures = torch.randn(4, 1, 28, 28, requires_grad=True)
+    LSTMClassifier()(pictures)[2].sum().backward()
+    felt = pictures.grad.abs().sum(dim=(1, 3)) > 0
+    assert felt.sum(dim=1).tolist() == [0, 0, 28, 0]
 
 
 @pytest.mark.parametrize(
