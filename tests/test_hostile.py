@@ -129,6 +129,7 @@ PICTURES = {
     "tile-bomb.tif": tiff(t322=2**31, t323=2**31, t324=8, t325=2**32 - 1, t259=8),
     "directory-in-itself.tif": b"II*\0" + struct.pack("<IHI", 8, 0, 8),
     "scan.jpg": EPS,
+    "sound-but-another-format.jpg": saved("PPM"),
     "vector.jpg": b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
     "page.jpg": b"<!doctype html><script>alert(1)</script>",
     "layers.jpg": b"8BPS\0\1" + bytes(6) + b"\0\3" + struct.pack(">IIHH", 30000, 30000, 8, 3),
@@ -152,7 +153,14 @@ def write(folder: Path, name: str, content: bytes) -> Path:
     return path
 
 
-def assert_refused(path: Path) -> None:
+REASONS = {
+    "just-too-large.png": f"more than {MAX_PIXELS:,} pixels",
+    "scan.jpg": "cannot identify",
+    "sound-but-another-format.jpg": "cannot identify",
+}
+
+
+def assert_refused(path: Path, reason: str = "") -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         for only_check in (False, True):
@@ -162,15 +170,13 @@ def assert_refused(path: Path) -> None:
             assert repr(str(path)) in message
             assert message.isprintable(), "one line without control characters"
             assert "replace it or delete it" in message
+            assert reason in message
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures(tmp_path, name, monkeypatch):
-    def no_program(*args, **kwargs):
-        raise AssertionError("a picture started a program")
-
-    monkeypatch.setattr(subprocess, "Popen", no_program)
-    assert_refused(write(tmp_path, name, PICTURES[name]))
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("it ran a program"))
+    assert_refused(write(tmp_path, name, PICTURES[name]), REASONS.get(name, ""))
 
 
 def test_a_picture_of_20_000_frames_gives_its_first(tmp_path):
@@ -201,7 +207,9 @@ def test_what_is_not_a_file_is_refused_and_not_waited_for(tmp_path, no_waiting):
     (tmp_path / "hat" / "device.jpg").symlink_to("/dev/zero")
     (tmp_path / "hat" / "secret.jpg").symlink_to("/etc/passwd")
     (tmp_path / "hat" / "loop.jpg").symlink_to("loop.jpg")
-    for name in ("folder", "pipe", "device", "secret", "loop"):
+    for name in ("folder", "pipe", "device"):
+        assert_refused(tmp_path / "hat" / f"{name}.jpg", "it is not a file")
+    for name in ("secret", "loop"):
         assert_refused(tmp_path / "hat" / f"{name}.jpg")
     dataset = ClothingDataset(tmp_path)
     assert [path.name for path in dataset.image_paths] == ["secret.jpg"]
@@ -417,11 +425,10 @@ def test_a_cache_that_is_no_file_is_not_read(tmp_path, no_waiting):
     assert other.read_bytes() == b"belongs to somebody", "the link was replaced, not followed"
 
 
-def test_a_cache_of_a_terabyte_is_not_read(tmp_path):
+def test_a_cache_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "features.safetensors"
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", 2))
-        file.truncate(2**34)  # a sparse file: it takes no room
+    path.write_bytes(SOUND + bytes(1000))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail("it was read"))
     assert features.read_kept(path, KEY, TARGETS) is None
 
 
