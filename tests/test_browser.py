@@ -36,7 +36,7 @@ def lab(tmp_path_factory):
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
     command += ["--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
-    with open(folder / "log", "w") as log:
+    with open(folder / "log", "wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             wait_for(f"http://127.0.0.1:{port}/api?token={token}")

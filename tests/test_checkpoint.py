@@ -194,7 +194,7 @@ def test_an_interrupted_save_leaves_the_older_checkpoint(
 
 
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_bytes(b"not a folder")
     with pytest.raises(OSError, match="could not be written"):
         Run().save(tmp_path / "file" / "run.pth", epoch=1)
 

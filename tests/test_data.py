@@ -118,12 +118,12 @@ def test_index_past_the_end_ends_a_plain_loop(folder):
 def test_stray_and_hidden_files_are_left_out(folder):
     train = folder / "train"
     (train / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    (train / "README.txt").write_text("not a class")
+    (train / "README.txt").write_bytes(b"not a class")
     (train / ".ipynb_checkpoints").mkdir()
     (train / "dress" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
     (train / "dress" / "._0.jpg").write_bytes(b"what macOS puts into archives")
     (train / "dress" / "Thumbs.db").write_bytes(b"what Windows puts into folders")
-    (train / "dress" / "notes.txt").write_text("nice dress")
+    (train / "dress" / "notes.txt").write_bytes(b"nice dress")
     (train / "dress" / "folder.jpg").mkdir()
     dataset = ClothingDataset(train)
     assert dataset.classes == list(COLOURS)
@@ -189,7 +189,7 @@ def test_one_folder_too_high(folder):
         ("CMYK", "print.tif"),
         ("1", "fax.png"),
         ("1", "fax.tif"),
-        ("YCbCr", "video.tif"),
+        ("YCbCr", "video.jpg"),
         ("LAB", "lab.tif"),
     ],
 )
@@ -319,7 +319,7 @@ def broken_exif(path):
 
 DAMAGED = {
     "zero.jpg": (lambda path: path.write_bytes(b""), "it is empty"),
-    "text.jpg": (lambda path: path.write_text("<html>404 not found</html>"), "cannot identify"),
+    "text.jpg": (lambda path: path.write_bytes(b"<html>404 not found</html>"), "cannot identify"),
     "cut.jpg": (truncated, "truncated"),
     "cut.png": (truncated, "truncated"),
     "head.jpg": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0"), ""),

@@ -704,10 +704,10 @@ def test_password(photos: Path, server: Server) -> None:
 
 
 def test_a_file_in_the_way(photos: Path, server: Server) -> None:
-    photos.parent.write_text("a file where the folder should be")
+    photos.parent.write_bytes(b"a file where the folder should be")
     with pytest.raises(DownloadError, match="By hand"):
         download_photos()
-    assert photos.parent.read_text() == "a file where the folder should be"
+    assert photos.parent.read_bytes() == b"a file where the folder should be"
     assert server.requests == 0
 
 
@@ -982,7 +982,7 @@ def test_weights_resumed(weights: Path, server: Server, monkeypatch: pytest.Monk
 
 
 def test_weights_folder_cannot_be_made(weights: Path) -> None:
-    weights.parents[2].write_text("a file where the folder should be")
+    weights.parents[2].write_bytes(b"a file where the folder should be")
     with pytest.raises(DownloadError, match="By hand"):
         download_weights()
 

@@ -225,7 +225,7 @@ def flip_one_bit_of_a_feature(path):
 
 
 def text(path):
-    path.write_text("these are not features")
+    path.write_bytes(b"these are not features")
 
 
 def other_tensors(path):
@@ -267,7 +267,7 @@ def test_a_damaged_file_is_noticed_and_replaced(model, photos, cache, passes, da
 
 
 def test_a_folder_that_cannot_be_written_costs_time_not_results(model, photos, cache, passes):
-    cache.write_text("a file stands where the folder should be")
+    cache.write_bytes(b"a file stands where the folder should be")
     with pytest.warns(UserWarning, match="could not be kept in .*cache"):
         result = extract_features(model, clothes(photos)).tensors[0]
     assert torch.isfinite(result).all()

@@ -60,7 +60,8 @@ def test_a_run_leaves_git_clean(name, elsewhere, tmp_path):
         shutil.copy(paths.PROJECT / file, tmp_path)
     config = tmp_path / ".gitconfig"
     nbstripout = f'"{sys.executable}" -m nbstripout'.replace("\\", "/").replace('"', '\\"')
-    config.write_text(config.read_text().replace("= nbstripout", f"= {nbstripout}"))
+    text = config.read_text(encoding="utf-8").replace("= nbstripout", f"= {nbstripout}")
+    config.write_text(text, encoding="utf-8")
     git("config", "--local", "include.path", "../.gitconfig")
     shutil.copy(paths.PROJECT / "notebooks" / f"{name}.ipynb", tmp_path)
     git("add", ".")
