@@ -1,24 +1,38 @@
 """Save a training run so that it can be continued as if it had never stopped."""
 
 import contextlib
+import copy
+import glob
+import io
 import os
 import pickle
+import pickletools
 import random
+import re
 import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
 from course.training import History
 
-FORMAT, VERSION = "pytorch-course checkpoint", 1
+FORMAT, VERSION = "pytorch-course checkpoint", 2
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer file starts
+RECORDS = re.compile(r"\w+/(\.?data/)?\.?\w+(\.pkl)?")  # what torch.save() calls its records
+GLOBALS = re.compile(  # all that the pickle of a checkpoint has to ask for
+    r"collections (OrderedDict|Counter)|torch Size|torch\._utils _rebuild_tensor_v2"
+    r"|torch (?!Typed|Untyped)\w+Storage"
+)
+Parts = dict[str, Optimizer | LRScheduler | torch.Generator | None]
+MOST_PICKLE = 4 * 2**20  # bytes; the tensors lie outside the pickle
 
 
 class CheckpointError(ValueError):
@@ -27,10 +41,11 @@ class CheckpointError(ValueError):
 
 @dataclass
 class Checkpoint:
-    """How far training had come."""
+    """How far training had come: whole epochs, and the losses of the batches after them."""
 
     epoch: int
     history: History | None
+    batch_losses: list[float]
 
 
 def save_checkpoint(
@@ -42,45 +57,45 @@ def save_checkpoint(
     scheduler: LRScheduler | None = None,
     generator: torch.Generator | None = None,
     history: History | None = None,
+    batch_losses: Sequence[float] = (),
 ) -> None:
-    """Write everything that the next epoch depends on into one file, whole or not at all.
+    """Write everything that the next step depends on into one file, whole or not at all.
 
     Args:
         epoch: how many epochs are finished.
-        generator: the one that shuffles, ``train_loader.generator``.
+        generator: the one that shuffles, ``train_loader.generator``. Inside an epoch a copy from
+            its start, ``generator.clone_state()``, because that decided the order.
+        batch_losses: inside an epoch, the loss of every batch since its start.
 
     Raises:
         OSError: if the file cannot be written. An older checkpoint at `path` is left as it was.
         CheckpointError: if a state holds something that could not be loaded safely.
     """
-    path = Path(path)
-    numpy_name, numpy_keys, *numpy_rest = cast(tuple[Any, ...], np.random.get_state())
-    content = {
+    path, buffer = Path(path), io.BytesIO()
+    parts: Parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+    content = _collect(model, parts) | {
         "format": FORMAT,
         "version": VERSION,
         "epoch": epoch,
-        "model": model.state_dict(),
-        "optimizer": _pack(optimizer),
-        "scheduler": _pack(scheduler),
-        "generator": _pack(generator),
-        "python_random": random.getstate(),
-        "numpy_random": (numpy_name, numpy_keys.tolist(), *numpy_rest),  # arrays would be refused
-        "torch_random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "history": None if history is None else asdict(history),
+        "batch_losses": list(batch_losses),
     }
+    torch.save(content, buffer)
+    try:
+        _check_archive(buffer)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} was not saved, because loading would refuse it: {error}; turn NumPy numbers "
+            "into float() or int()"
+        ) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         with open(temporary, "wb") as file:
-            torch.save(content, file)
+            file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())  # on the disk, not only on its way there
-        if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(temporary):
-            raise CheckpointError(
-                f"not saved, because weights_only=True would refuse it: it holds "
-                f"{', '.join(sorted(unsafe))}; turn NumPy numbers into float() or int()"
-            )
         os.replace(temporary, path)  # in one step: a reader sees the old file or the new one
     except OSError as error:
         raise OSError(
@@ -90,6 +105,12 @@ def save_checkpoint(
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # Windows does this by itself
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name is on the disk too
+        finally:
+            os.close(folder)
 
 
 def load_checkpoint(
@@ -105,95 +126,182 @@ def load_checkpoint(
 
     Without `optimizer` only the model is loaded, for predicting. With it, training goes on: the
     random states of torch, NumPy and Python are restored too, and on the CPU the run continues
-    exactly as it would have without the stop.
+    exactly as it would have without the stop. Inside an epoch use :func:`remaining_batches`.
 
     Raises:
         CheckpointError: if the file is missing, damaged, unsafe or does not fit: nothing changes.
     """
-    content = _read(Path(path))
-    _check_model(content["model"], model.state_dict())
-    parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+    path = Path(path)
+    content = _read(path)
+    parts: Parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+    home = next((tensor.device for tensor in model.state_dict().values()), device)
+    before = copy.deepcopy(_collect(model, parts))
+    try:
+        _check_fit(content, model, parts)
+        _restore(content, model, parts, device)
+        history = content["history"]
+        return Checkpoint(
+            content["epoch"],
+            None if history is None else History(**history),
+            content["batch_losses"],
+        )
+    except Exception as error:  # a file made by hand can fail at any line
+        _restore(before, model, parts, home)
+        raise CheckpointError(f"{path} does not fit: {error}") from error
+
+
+def remaining_batches(loader: DataLoader[Any], done: int) -> Iterator[Any]:
+    """Start an epoch and skip its first `done` batches, as if they had just been trained on.
+
+    Augmentation draws random numbers for the skipped batches too, hence the states are put back.
+    """
+    states = _random_states()
+    batches = iter(loader)
+    for _ in range(done):
+        next(batches)
+    if done:
+        _set_random_states(states)
+    return batches
+
+
+def _random_states() -> dict[str, Any]:
+    name, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
+    return {
+        "python_random": random.getstate(),
+        "numpy_random": (name, keys.tolist(), *rest),  # an array would be refused
+        "torch_random": torch.get_rng_state(),
+        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def _set_random_states(states: dict[str, Any]) -> None:
+    if not 0 <= states["numpy_random"][2] <= 624:  # NumPy would read beside its 624 numbers
+        raise ValueError("no such random state")
+    random.setstate(states["python_random"])
+    np.random.set_state(states["numpy_random"])
+    torch.set_rng_state(states["torch_random"])
+    if len(states["cuda_random"]) == torch.cuda.device_count() > 0:
+        torch.cuda.set_rng_state_all(states["cuda_random"])
+
+
+def _collect(model: nn.Module, parts: Parts) -> dict[str, Any]:
+    content = {"model": model.state_dict(), **_random_states()}
     for name, part in parts.items():
-        kind = content[name]["kind"] if content[name] else None
-        if part is not None and type(part).__name__ != kind:
-            raise CheckpointError(
-                f"the {name} in the checkpoint is {kind}, yours is {type(part).__name__}: build "
-                f"the same kind, or leave out {name}="
-            )
+        if part is None:
+            content[name] = None
+        else:
+            state = part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+            content[name] = {"kind": type(part).__name__, "state": state}
+    return content
+
+
+def _restore(
+    content: dict[str, Any], model: nn.Module, parts: Parts, device: torch.device | str
+) -> None:
     model.to(device)  # first, because the optimizer puts its state where the parameters are
-    if optimizer is not None:
-        try:
-            optimizer.load_state_dict(content["optimizer"]["state"])
-        except ValueError as error:  # before anything is changed
-            raise CheckpointError(f"the optimizer moves other parameters: {error}") from error
-        random.setstate(content["python_random"])
-        np.random.set_state(content["numpy_random"])
-        torch.set_rng_state(content["torch_random"])
-        if len(content["cuda_random"]) == torch.cuda.device_count() > 0:
-            torch.cuda.set_rng_state_all(content["cuda_random"])
+    for name, part in parts.items():
+        if isinstance(part, torch.Generator):
+            part.set_state(content[name]["state"])
+        elif part is not None:
+            part.load_state_dict(content[name]["state"])
+    if parts["optimizer"] is not None:
+        _set_random_states(content)
     model.load_state_dict(content["model"])
-    if scheduler is not None:
-        scheduler.load_state_dict(content["scheduler"]["state"])
-    if generator is not None:
-        generator.set_state(content["generator"]["state"])
-    history = content["history"]
-    return Checkpoint(content["epoch"], None if history is None else History(**history))
 
 
-def _pack(part: Optimizer | LRScheduler | torch.Generator | None) -> dict[str, Any] | None:
-    if part is None:
-        return None
-    state = part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
-    return {"kind": type(part).__name__, "state": state}
+def _sweep(path: Path) -> None:
+    """Delete what killed processes left half-written; one that is writing now keeps its file."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            if os.name == "posix":  # Windows does not delete a file that is open
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(leftover.suffixes[-2][1:]), 0)  # only asks whether it is there
+                    continue
+            leftover.unlink()
+
+
+def _check_archive(file: BinaryIO) -> None:
+    """Refuse what torch.save() would not have written, before torch.load() acts on it."""
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        records = archive.infolist()
+        if sum(record.file_size for record in records) > size or archive.comment:
+            raise zipfile.BadZipFile("it would grow while unpacking")
+        pickles = [record for record in records if record.filename.lower().endswith(".pkl")]
+        if len(pickles) != 1 or not all(RECORDS.fullmatch(record.filename) for record in records):
+            raise pickle.UnpicklingError("it has records of other names")
+        if damaged := archive.testzip():  # torch.load() does not compare the checksums
+            raise zipfile.BadZipFile(f"wrong checksum in {damaged}")
+        if pickles[0].file_size > MOST_PICKLE:
+            raise pickle.UnpicklingError("its pickle is too large")
+        for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
+            if code.name.endswith(("GLOBAL", "INST")) and not GLOBALS.fullmatch(argument or ""):
+                raise pickle.UnpicklingError(f"it asks for {argument!r:.80}")
 
 
 def _read(path: Path) -> dict[str, Any]:
     """Open the file without running anything that it may contain."""
     try:
-        with open(path, "rb") as file:
-            start = file.read(len(LFS_POINTER))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise IsADirectoryError(f"{path} is not a file")
+        file = open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise CheckpointError(f"no checkpoint can be read: {error}; check the path") from error
-    if start == LFS_POINTER:
-        raise CheckpointError(f"{path} is a Git LFS pointer: install git-lfs, run `git lfs pull`")
-    if not start.startswith(b"PK"):  # torch.save() writes zip archives
-        raise CheckpointError(f"{path} is not a checkpoint: torch.save() did not write it")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if damaged := archive.testzip():  # torch.load() does not compare the checksums
-                raise zipfile.BadZipFile(f"wrong checksum in {damaged}")
-        # Random states belong on the CPU; load_state_dict() moves the others.
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors and plain values and could run a stranger's code, "
-            "so it was not loaded: ask its author for a state_dict"
-        ) from error
-    except Exception as error:  # a damaged file can fail in any way
-        raise CheckpointError(f"{path} is damaged or cut off ({error}): copy it again") from error
+    with file:
+        start = file.read(len(LFS_POINTER))
+        if start == LFS_POINTER:
+            raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
+        if not start.startswith(b"PK"):  # torch.save() writes zip archives
+            raise CheckpointError(f"{path} is not a checkpoint: torch.save() did not write it")
+        try:
+            _check_archive(file)
+            file.seek(0)
+            # Random states belong on the CPU; load_state_dict() moves the others.
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise CheckpointError(
+                f"{path} holds more than tensors and plain values and could run a stranger's "
+                "code, so it was not loaded: ask its author for a state_dict"
+            ) from error
+        except Exception as error:  # a damaged file can fail in any way
+            raise CheckpointError(
+                f"{path} is damaged or cut off ({error}): copy it again"
+            ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} is not a checkpoint of this course: if it holds weights only, read it with "
             "torch.load() and model.load_state_dict()"
         )
-    if content["version"] != VERSION:
-        raise CheckpointError(f"{path} has version {content['version']}, not {VERSION}: update")
+    if content.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has version {content.get('version')!r:.20}, not {VERSION}: load it with the "
+            "version of the course that wrote it"
+        )
     return content
 
 
-def _check_model(saved: dict[str, Any], current: dict[str, Any]) -> None:
-    missing = [f"{name} is missing in the file" for name in current if name not in saved]
-    unknown = [f"{name} is unknown to the model" for name in saved if name not in current]
-    reshaped = [
+def _check_fit(content: dict[str, Any], model: nn.Module, parts: Parts) -> None:
+    saved, current = content["model"], model.state_dict()
+    found = [f"{name} is missing in the file" for name in current if name not in saved]
+    found += [f"{name!r:.80} is unknown to the model" for name in saved if name not in current]
+    found += [
         f"{name} is {tuple(saved[name].shape)} in the file and {tuple(tensor.shape)} in the model"
         for name, tensor in current.items()
         if name in saved and tensor.shape != saved[name].shape
     ]
-    for found in (missing, unknown, reshaped):
-        if len(found) > 3:
-            found[3:] = [f"and {len(found) - 3} more"]
-    if missing or unknown or reshaped:
+    if found:
+        more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
         raise CheckpointError(
-            f"the checkpoint does not fit the model: {'; '.join(missing + unknown + reshaped)}. "
-            "Build the model with the settings that it was trained with"
+            f"{'; '.join(found[:4])}{more}. Build the model with the settings of its training"
         )
+    for name, part in parts.items():
+        kind = content[name]["kind"] if content[name] else None
+        if part is not None and type(part).__name__ != kind:
+            raise CheckpointError(
+                f"its {name} is {kind!r:.40}, yours is {type(part).__name__}: build the same kind, "
+                f"or leave out {name}="
+            )
+    moments = content["optimizer"]["state"]["state"].values() if parts["optimizer"] else ()
+    for tensor in (value for state in moments for value in state.values()):
+        if isinstance(tensor, torch.Tensor) and tensor.numel() > tensor.untyped_storage().nbytes():
+            raise CheckpointError("its optimizer would grow while loading")
