@@ -107,7 +107,7 @@ def show(thing: Any) -> None:
 STAGES = {
     "Data ingestion": "01, 03",
     "Data preparation": "03",
-    "Modeling": "04, 05, 06",
+    "Modeling": "04-06, 10",
     "Training": "02, 04, 07",
     "Evaluation": "04, 07, 08",
     "Deployment": "09",
