@@ -1,9 +1,13 @@
 """course.checkpoint: an exact resume, and a clear refusal of all that is not a checkpoint."""
 
 import hashlib
+import io
 import os
 import pickle
 import random
+import subprocess
+import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from course.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from course.checkpoint import CheckpointError, load_checkpoint, remaining_batches, save_checkpoint
 from course.device import pick_device, seed_everything
 from course.training import History, train_one_epoch
 
@@ -193,6 +197,79 @@ def test_an_interrupted_save_leaves_the_older_checkpoint(
     assert os.listdir(path.parent) == ["run.pth"]
 
 
+def test_half_written_files_of_dead_processes_are_cleared(path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leftover = path.with_name(f".run.pth.{dead.pid}.tmp")
+    kept = [path.with_name(f".run.pth.{os.getppid()}.tmp"), path.with_name(".other.pth.1.tmp")]
+    for file in (leftover, *kept):
+        file.write_bytes(b"half")
+    Run().save(path, epoch=3)
+    assert not leftover.exists()
+    if os.name == "posix":  # elsewhere only an open file is kept
+        assert kept[0].exists()
+    assert kept[1].exists()
+
+
+def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(file: str, mode: str = "r") -> io.FileIO:
+        class Full(io.FileIO):
+            def write(self, content: object) -> int:
+                super().write(bytes(memoryview(content))[:1000])  # type: ignore[arg-type]
+                raise OSError(28, "No space left on device")
+
+        return Full(file, mode)
+
+    before = path.read_bytes()
+    monkeypatch.setattr("course.checkpoint.open", half, raising=False)
+    with pytest.raises(OSError, match=r"run\.pth could not be written .*No space left.*untouched"):
+        Run().save(path, epoch=3)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == ["run.pth"]
+
+
+def test_a_folder_that_vanishes_while_saving(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def vanish(source: Path, _: Path) -> None:
+        source.unlink()
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("os.replace", vanish)
+    with pytest.raises(OSError, match=r"run\.pth could not be written .*No such file"):
+        Run().save(path, epoch=3)
+    monkeypatch.undo()
+    Run().save(path, epoch=3)  # and made again by the next save
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_inside_an_epoch_too(tmp_path: Path, done: int) -> None:
+    def go_on(run: Run, losses: list[float], stop: int = 4) -> torch.Generator:
+        order = run.generator.clone_state()
+        batches = remaining_batches(run.loader, len(losses))
+        for inputs, targets in islice(batches, stop - len(losses)):
+            run.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(run.model(inputs), targets)
+            loss.backward()
+            run.optimizer.step()
+            losses.append(loss.item())
+        return order
+
+    whole, expected = Run(), list[float]()
+    go_on(whole, expected)
+    first, losses = Run(), list[float]()
+    order = go_on(first, losses, stop=done)
+    save_checkpoint(
+        tmp_path / "run.pth", first.model, first.optimizer, 0, generator=order, batch_losses=losses
+    )
+    second = Run(seed=99)
+    found = load_checkpoint(
+        tmp_path / "run.pth", second.model, second.optimizer, generator=second.generator
+    )
+    assert len(found.batch_losses) == done
+    go_on(second, found.batch_losses)
+    assert found.batch_losses == expected
+    assert_same(second.model, whole.model)
+
+
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"not a folder")
     with pytest.raises(OSError, match="could not be written"):
@@ -315,7 +392,9 @@ def test_other_shapes(path: Path) -> None:
 
 def test_other_names(path: Path) -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
-    expected = r"2\.weight is missing in the file; .*'1\.weight' is unknown to the model.*and \d more"
+    expected = (
+        r"2\.weight is missing in the file; .*'1\.weight' is unknown to the model.*and \d more"
+    )
     with pytest.raises(CheckpointError, match=expected):
         load_checkpoint(path, model)
 
