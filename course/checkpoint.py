@@ -25,14 +25,12 @@ from torch.utils.data import DataLoader
 from course.training import History
 
 FORMAT, VERSION = "pytorch-course checkpoint", 2
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how a Git LFS pointer file starts
 RECORDS = re.compile(r"\w+/(\.?data/)?\.?\w+(\.pkl)?")  # what torch.save() calls its records
 GLOBALS = re.compile(  # all that the pickle of a checkpoint has to ask for
     r"collections (OrderedDict|Counter)|torch Size|torch\._utils _rebuild_tensor_v2"
     r"|torch (?!Typed|Untyped)\w+Storage"
 )
 Parts = dict[str, Optimizer | LRScheduler | torch.Generator | None]
-MOST_PICKLE = 4 * 2**20  # bytes; the tensors lie outside the pickle
 
 
 class CheckpointError(ValueError):
@@ -68,7 +66,7 @@ def save_checkpoint(
         batch_losses: inside an epoch, the loss of every batch since its start.
 
     Raises:
-        OSError: if the file cannot be written. An older checkpoint at `path` is left as it was.
+        OSError: if the file cannot be written. An older checkpoint at `path` stays as it was.
         CheckpointError: if a state holds something that could not be loaded safely.
     """
     path, buffer = Path(path), io.BytesIO()
@@ -77,19 +75,13 @@ def save_checkpoint(
         "format": FORMAT,
         "version": VERSION,
         "epoch": epoch,
-        "history": None if history is None else asdict(history),
+        "history": asdict(history) if history else None,
         "batch_losses": list(batch_losses),
     }
     torch.save(content, buffer)
-    try:
-        _check_archive(buffer)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} was not saved, because loading would refuse it: {error}; turn NumPy numbers "
-            "into float() or int()"
-        ) from error
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        _check_archive(buffer)
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         with open(temporary, "wb") as file:
@@ -97,6 +89,11 @@ def save_checkpoint(
             file.flush()
             os.fsync(file.fileno())  # on the disk, not only on its way there
         os.replace(temporary, path)  # in one step: a reader sees the old file or the new one
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} was not saved, because loading would refuse it: {error}; turn NumPy numbers "
+            "into float() or int()"
+        ) from error
     except OSError as error:
         raise OSError(
             f"{path} could not be written ({error}): check that the disk has room and that you "
@@ -104,7 +101,7 @@ def save_checkpoint(
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            temporary.unlink()
     with contextlib.suppress(OSError):  # Windows does this by itself
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -139,12 +136,8 @@ def load_checkpoint(
     try:
         _check_fit(content, model, parts)
         _restore(content, model, parts, device)
-        history = content["history"]
-        return Checkpoint(
-            content["epoch"],
-            None if history is None else History(**history),
-            content["batch_losses"],
-        )
+        history = History(**content["history"]) if content["history"] else None
+        return Checkpoint(content["epoch"], history, content["batch_losses"])
     except Exception as error:  # a file made by hand can fail at any line
         _restore(before, model, parts, home)
         raise CheckpointError(f"{path} does not fit: {error}") from error
@@ -170,7 +163,7 @@ def _random_states() -> dict[str, Any]:
         "python_random": random.getstate(),
         "numpy_random": (name, keys.tolist(), *rest),  # an array would be refused
         "torch_random": torch.get_rng_state(),
-        "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda_random": torch.cuda.get_rng_state_all(),  # empty without a GPU
     }
 
 
@@ -180,7 +173,7 @@ def _set_random_states(states: dict[str, Any]) -> None:
     random.setstate(states["python_random"])
     np.random.set_state(states["numpy_random"])
     torch.set_rng_state(states["torch_random"])
-    if len(states["cuda_random"]) == torch.cuda.device_count() > 0:
+    if len(states["cuda_random"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(states["cuda_random"])
 
 
@@ -225,15 +218,15 @@ def _check_archive(file: BinaryIO) -> None:
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         records = archive.infolist()
+        pickles = [record for record in records if record.filename.lower().endswith(".pkl")]
+        if not all(RECORDS.fullmatch(record.filename) for record in records):
+            raise pickle.UnpicklingError("it has records of other names")
+        if len(pickles) != 1 or pickles[0].file_size > 2**22:  # the tensors lie outside
+            raise pickle.UnpicklingError("it has other pickles")
         if sum(record.file_size for record in records) > size or archive.comment:
             raise zipfile.BadZipFile("it would grow while unpacking")
-        pickles = [record for record in records if record.filename.lower().endswith(".pkl")]
-        if len(pickles) != 1 or not all(RECORDS.fullmatch(record.filename) for record in records):
-            raise pickle.UnpicklingError("it has records of other names")
         if damaged := archive.testzip():  # torch.load() does not compare the checksums
             raise zipfile.BadZipFile(f"wrong checksum in {damaged}")
-        if pickles[0].file_size > MOST_PICKLE:
-            raise pickle.UnpicklingError("its pickle is too large")
         for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
             if code.name.endswith(("GLOBAL", "INST")) and not GLOBALS.fullmatch(argument or ""):
                 raise pickle.UnpicklingError(f"it asks for {argument!r:.80}")
@@ -242,66 +235,64 @@ def _check_archive(file: BinaryIO) -> None:
 def _read(path: Path) -> dict[str, Any]:
     """Open the file without running anything that it may contain."""
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise IsADirectoryError(f"{path} is not a file")
-        file = open(path, "rb")  # noqa: SIM115
-    except OSError as error:
-        raise CheckpointError(f"no checkpoint can be read: {error}; check the path") from error
-    with file:
-        start = file.read(len(LFS_POINTER))
-        if start == LFS_POINTER:
-            raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
-        if not start.startswith(b"PK"):  # torch.save() writes zip archives
-            raise CheckpointError(f"{path} is not a checkpoint: torch.save() did not write it")
-        try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        with open(path, "rb") as file:
+            start = file.read(23)
+            if start == b"version https://git-lfs":
+                raise CheckpointError("is a Git LFS pointer: run `git lfs pull`")
+            if not start.startswith(b"PK\3\4"):  # torch.save() writes zip archives
+                raise CheckpointError("is not a checkpoint: torch.save() did not write it")
             _check_archive(file)
             file.seek(0)
             # Random states belong on the CPU; load_state_dict() moves the others.
             content = torch.load(file, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CheckpointError(
-                f"{path} holds more than tensors and plain values and could run a stranger's "
-                "code, so it was not loaded: ask its author for a state_dict"
-            ) from error
-        except Exception as error:  # a damaged file can fail in any way
+                "is not a checkpoint of this course: if it holds weights only, read it with "
+                "torch.load() and model.load_state_dict()"
+            )
+        if content.get("version") != VERSION:
             raise CheckpointError(
-                f"{path} is damaged or cut off ({error}): copy it again"
-            ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+                f"has version {content.get('version')!r:.20}, not {VERSION}: load it with the "
+                "version of the course that wrote it"
+            )
+        return content
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from None
+    except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of this course: if it holds weights only, read it with "
-            "torch.load() and model.load_state_dict()"
-        )
-    if content.get("version") != VERSION:
+            f"{path} holds more than tensors and plain values and could run a stranger's code, so "
+            "it was not loaded: ask its author for a state_dict"
+        ) from error
+    except Exception as error:  # a damaged file can fail in any way
         raise CheckpointError(
-            f"{path} has version {content.get('version')!r:.20}, not {VERSION}: load it with the "
-            "version of the course that wrote it"
-        )
-    return content
+            f"{path} is missing, damaged or cut off ({error}): check the path or copy it again"
+        ) from error
 
 
 def _check_fit(content: dict[str, Any], model: nn.Module, parts: Parts) -> None:
-    saved, current = content["model"], model.state_dict()
-    found = [f"{name} is missing in the file" for name in current if name not in saved]
-    found += [f"{name!r:.80} is unknown to the model" for name in saved if name not in current]
-    found += [
-        f"{name} is {tuple(saved[name].shape)} in the file and {tuple(tensor.shape)} in the model"
-        for name, tensor in current.items()
-        if name in saved and tensor.shape != saved[name].shape
+    saved = {name: tuple(tensor.shape) for name, tensor in content["model"].items()}
+    current = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    differ = [
+        f"{name!r:.80} is {saved.get(name, 'missing')} in the file and "
+        f"{current.get(name, 'missing')} in the model"
+        for name in current | saved
+        if saved.get(name) != current.get(name)
     ]
-    if found:
-        more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
-        raise CheckpointError(
-            f"{'; '.join(found[:4])}{more}. Build the model with the settings of its training"
+    if differ:
+        raise ValueError(
+            f"{len(differ)} of its tensors differ, such as: {'; '.join(differ[:3])}. Build the "
+            "model with the settings of its training"
         )
     for name, part in parts.items():
         kind = content[name]["kind"] if content[name] else None
         if part is not None and type(part).__name__ != kind:
-            raise CheckpointError(
+            raise ValueError(
                 f"its {name} is {kind!r:.40}, yours is {type(part).__name__}: build the same kind, "
                 f"or leave out {name}="
             )
     moments = content["optimizer"]["state"]["state"].values() if parts["optimizer"] else ()
     for tensor in (value for state in moments for value in state.values()):
         if isinstance(tensor, torch.Tensor) and tensor.numel() > tensor.untyped_storage().nbytes():
-            raise CheckpointError("its optimizer would grow while loading")
+            raise ValueError("its optimizer would grow while loading")

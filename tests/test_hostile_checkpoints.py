@@ -194,10 +194,7 @@ def load_all(folder: Path) -> None:
     if sys.platform == "linux":
         import resource
 
-        used = (
-            int(Path("/proc/self/statm").read_bytes().split()[0])
-            * resource.getpagesize()
-        )
+        used = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + LIMIT, used + LIMIT))
     results = {}
     for path in sorted(folder.glob("*.pth")):
@@ -242,6 +239,21 @@ def test_at_least_twelve_and_each_is_refused_by_name(results: dict[str, str]) ->
         if f"{name}.pth" not in text or not text.isprintable() or len(text) > 1000
     }
     assert not wrong
+
+
+def test_some_in_this_process_too(tmp_path: Path) -> None:
+    files = hostile(tmp_path)
+    for name, match in {
+        "slip": "stranger's code",
+        "second pickle": "stranger's code",
+        "long pickle": "stranger's code",
+        "bomb": "would grow",
+        "position beside the numbers": "no such random state",
+        "moments that would unfold": "would grow",
+    }.items():
+        (tmp_path / "x.pth").write_bytes(files[name])
+        with pytest.raises(CheckpointError, match=match):
+            load_checkpoint(tmp_path / "x.pth", *parts())
 
 
 def test_the_payloads_are_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
