@@ -1,0 +1,578 @@
+"""The commands ``course train``, ``predict``, ``doctor`` and ``lab``, by running them."""
+
+import copy
+import functools
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from PIL import Image, ImageOps
+from torch.utils.data import TensorDataset
+from torchvision.models import mobilenet_v2
+
+from course import __main__, data, download, models, paths, pretrained, train_command
+from course.checkpoint import save_checkpoint
+from course.sketches import draw_garment
+
+SMALL = ["train", "fashion-mnist", "--model", "mlp", "--limit", "50", "--batch-size", "16"]
+kept = functools.cache(data.fashion_mnist_tensors)
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures are read once for all tests. No test runs on a GPU or among other processes."""
+    monkeypatch.setattr(data, "fashion_mnist_tensors", kept)
+    monkeypatch.setattr(train_command, "pick_device", lambda: torch.device("cpu"))
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def course(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Run the command in this process: exit code, what it prints, and what it complains about."""
+
+    def run(*words: object) -> Any:
+        try:
+            code = __main__.main([str(word) for word in words])
+        except SystemExit as end:
+            code = end.code
+        out, err = capsys.readouterr()
+        lines = [
+            line for line in err.splitlines() if not re.search(r"\d+%\||batch/s|photo/s", line)
+        ]
+        return SimpleNamespace(code=code, out=out.splitlines(), err=[x for x in lines if x.strip()])
+
+    return run
+
+
+def load(path: Path) -> dict[str, Any]:
+    content = torch.load(path, weights_only=True)
+    assert len(content["history"].pop("seconds")) == content["epoch"]
+    return content
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    """To the last bit, whatever is nested in what."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_equal(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for left, right in zip(one, other, strict=True):
+            assert_equal(left, right)
+    else:
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+# --- Training
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm"])
+def test_train(model: str, course: Any, tmp_path: Path) -> None:
+    options = ["--model", model, "--epochs", 2, "--output", tmp_path / "new folder"]
+    result = course("train", "fashion-mnist", *options, "--limit", 70, "--batch-size", 32)
+    assert (result.code, result.err) == (0, [])
+    assert result.out[0] == f"{model} on cpu; pictures: 70, 70, 70"
+    for epoch in (1, 2):
+        number = r"[0-9]\.\d{4}"
+        assert re.fullmatch(
+            rf"epoch {epoch}/2  loss {number}, accuracy {number}  validation: loss {number}, "
+            rf"accuracy {number}  \d+\.\d s",
+            result.out[epoch],
+        )
+    assert {path.name for path in (tmp_path / "new folder").iterdir()} == {
+        "checkpoint_epoch1.pth",
+        "checkpoint_epoch2.pth",
+        "model_final.pth",
+    }
+    # What it says last can be pasted.
+    photo = tmp_path / "photo.png"
+    Image.new("L", (28, 28)).save(photo)
+    words = shlex.split(
+        result.out[-1].replace("PHOTO.jpg", photo.as_posix()), posix=os.name != "nt"
+    )
+    assert words[:3] == ["python", "-m", "course"]
+    assert course(*(word.strip('"') for word in words[3:])).code == 0
+
+
+def test_it_learns_with_the_loop_of_the_lesson(course: Any, tmp_path: Path) -> None:
+    """The same numbers as `fit` with the same model, data and seed."""
+    course(*SMALL, "--epochs", 2, "--output", tmp_path, "--seed", 3, "--learning-rate", 0.002)
+    content = load(tmp_path / "model_final.pth")
+    train_command.seed_everything(3)
+    model = models.MLP()
+    split = torch.Generator().manual_seed(0)
+    parts = torch.utils.data.random_split(kept(True), [55_000, 5_000], split)
+    small = [
+        TensorDataset(
+            *map(torch.stack, zip(*[(x, y) for x, y in (part[i] for i in range(50))], strict=True))
+        )
+        for part in parts
+    ]
+    from course.training import fit
+
+    loaders = data.make_loaders(*small, batch_size=16, seed=3)
+    history = fit(model, torch.optim.Adam(model.parameters(), lr=0.002), *loaders, num_epochs=2)
+    assert_equal(content["model"], model.state_dict())
+    assert content["history"]["val_loss"] == history.val_loss
+    assert content["history"]["train_accuracy"] == history.train_accuracy
+
+
+def test_the_same_seed_gives_the_same_numbers(course: Any, tmp_path: Path) -> None:
+    for name, seed in [("a", 5), ("b", 5), ("c", 6)]:
+        course(*SMALL, "--epochs", 1, "--seed", seed, "--output", tmp_path / name)
+    a, b, c = (load(tmp_path / name / "model_final.pth") for name in "abc")
+    assert_equal(a, b)
+    assert a["history"] != c["history"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_run_ends_where_a_whole_one_ends(
+    workers: int, course: Any, tmp_path: Path
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    course(*SMALL, "--epochs", 3, "--output", whole)
+    course(*SMALL, "--epochs", 2, "--output", parts, "--workers", workers)
+    result = course(*SMALL, "--epochs", 3, "--output", parts, "--resume", "--workers", workers)
+    assert [line[:9] for line in result.out[1:-3]] == ["epoch 3/3"]
+    assert_equal(load(parts / "model_final.pth"), load(whole / "model_final.pth"))
+    (parts / "model_final.pth").unlink()  # as if it had been stopped while it was tested
+    result = course(*SMALL, "--epochs", 3, "--output", parts, "--resume")
+    assert_equal(load(parts / "model_final.pth"), load(whole / "model_final.pth"))
+    named = ["--resume", parts / "checkpoint_epoch1.pth"]
+    result = course(*SMALL, "--epochs", 3, "--output", tmp_path / "named", *named)
+    assert [line[:9] for line in result.out[1:-3]] == ["epoch 2/3", "epoch 3/3"]
+    assert_equal(load(tmp_path / "named" / "model_final.pth"), load(whole / "model_final.pth"))
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_stopped(
+    kind: signal.Signals, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def evaluate(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) in (1, 3):  # in the first epoch, then in the second of the next try
+            signal.raise_signal(kind)
+        return original(*arguments)
+
+    original = train_command.evaluate
+    monkeypatch.setattr(train_command, "evaluate", evaluate)
+    words = [*SMALL, "--epochs", "3", "--output", str(tmp_path / "a b")]
+    before = signal.getsignal(kind)
+    result = course(*words)
+    assert result.code == 130
+    assert "kept: nothing yet. Go on with:" in result.out[-2]
+    assert "--resume" not in result.out[-1]
+    result = course(*words)
+    assert result.code == 130
+    assert "checkpoint_epoch1.pth. Go on with:" in result.out[-2]
+    assert signal.getsignal(kind) == before
+    pasted = shlex.split(result.out[-1], posix=os.name != "nt")
+    result = course(*(word.strip('"') for word in pasted[3:]))
+    assert result.code == 0
+    course(*SMALL, "--epochs", "3", "--output", tmp_path / "whole")
+    assert_equal(load(tmp_path / "a b/model_final.pth"), load(tmp_path / "whole/model_final.pth"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot send these signals to one process")
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
+def test_a_signal_from_outside(kind: str, tmp_path: Path) -> None:
+    words = [*SMALL, "--epochs", "100000", "--output", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "course", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=paths.PROJECT,
+        start_new_session=True,
+    ) as process:
+        lines = iter(process.stdout or ())
+        while not next(lines).startswith("epoch 2"):
+            pass
+        process.send_signal(getattr(signal, kind))
+        rest, err = list(lines), (process.stderr or sys.stdin).read()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "--resume" in rest[-1]
+    saved = Path(shlex.split(rest[-1])[-1])
+    assert load(saved)["epoch"] >= 1
+
+
+def test_a_loss_that_explodes(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_command, "train_one_epoch", lambda *_: (float("nan"), 0.1))
+    result = course(*SMALL, "--output", tmp_path)
+    assert result.code == 1
+    assert result.out[-1] == "epoch 1/5: the loss is nan, so try a smaller --learning-rate"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    result = course(*SMALL, "--output", tmp_path)
+    assert result.code == 1
+    assert len(result.err) == 1
+    assert "No space left" in result.err[0]
+
+
+# --- Two processes
+
+
+def two(tmp_path: Path, words: list[str], course: Any, monkeypatch: Any) -> Any:
+    """Rank 0 in this process, rank 1 in another: what torchrun does, but quicker."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    other = subprocess.Popen(
+        [sys.executable, "-m", "course", *words],
+        env=os.environ | both | {"RANK": "1", "LOCAL_RANK": "1"},
+        cwd=paths.PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for name, value in (both | {"RANK": "0", "LOCAL_RANK": "0"}).items():
+        monkeypatch.setenv(name, value)
+    result = course(*words)
+    out, err = other.communicate(timeout=120)
+    assert (other.returncode, out) == (result.code, ""), err
+    return result
+
+
+@pytest.mark.parametrize(("limit", "size"), [(53, 16), (49, 7)])  # the last batch: 5 pictures, none
+def test_two_processes_give_what_one_gives(
+    limit: int, size: int, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "fashion-mnist", "--model", "cnn", "--limit", str(limit), "--epochs", "2"]
+    words += ["--batch-size", str(size), "--output"]
+    one = course(*words, tmp_path / "one")
+    result = two(tmp_path, [*words, str(tmp_path / "two")], course, monkeypatch)
+    assert (result.code, result.err) == (0, [])
+    assert [line.split("  ")[:3] for line in result.out[:4]] == [
+        line.split("  ")[:3] for line in one.out[:4]
+    ]
+    single, double = (load(tmp_path / n / "model_final.pth") for n in ("one", "two"))
+    for name in ("model", "history"):
+        torch.testing.assert_close(double[name], single[name], rtol=1e-4, atol=1e-5)
+
+
+def test_torchrun(course: Any, tmp_path: Path) -> None:
+    words = [*SMALL, "--epochs", "1", "--output"]
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node=2", "-m", "course", *words, str(tmp_path / "two")),
+        ],
+        cwd=paths.PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
+    assert "Warning" not in process.stderr
+    one = course(*words, tmp_path / "one").out
+    out = process.stdout.splitlines()
+    assert out[1].split("  ")[:3] == one[1].split("  ")[:3]
+    assert out[2] == one[2]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
+        "checkpoint_epoch1.pth",
+        "model_final.pth",
+    ]
+
+
+# --- Clothing
+
+
+@pytest.fixture
+def wardrobe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Two pictures of three classes for each part, and a base that learned nothing."""
+    folder = tmp_path / "wardrobe"
+    for seed, part in enumerate(["train", "validation", "test"]):
+        for name in ("dress", "hat", "pants"):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(2):
+                draw_garment(name, 2 * seed + i).save(folder / part / name / f"{i}.png")
+    torch.manual_seed(0)
+    base = mobilenet_v2(num_classes=10).eval()
+    monkeypatch.setattr(train_command, "photos_or_sketches", lambda: folder)
+    monkeypatch.setattr(train_command, "weights_or_stand_in", lambda: None)
+    monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: copy.deepcopy(base))
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    return folder
+
+
+def test_clothing(
+    wardrobe: Path, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = course("train", "clothing", "--epochs", 2, "--output", tmp_path / "out")
+    assert (result.code, result.err) == (0, [])
+    assert result.out[0] == "clothing on cpu; pictures: 6, 6, 6"
+    model = tmp_path / "out" / "model_final.pth"
+    photos = [wardrobe / "test" / "hat" / "0.png", wardrobe / "test" / "dress" / "1.png"]
+    answer = course("predict", *photos, "--model", model)
+    assert (answer.code, answer.err) == (0, [])
+    assert [answer.out[0], answer.out[4]] == [str(photo) for photo in photos]
+    assert {line.split()[1] for line in answer.out[1:4]} == {"dress", "hat", "pants"}
+    # Only for the base that its features came from:
+    torch.manual_seed(1)
+    another = mobilenet_v2(num_classes=10).eval()
+    monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: copy.deepcopy(another))
+    answer = course("predict", *photos, "--model", model)
+    assert (answer.code, answer.out) == (2, [])
+    assert "was trained on another MobileNetV2" in answer.err[0]
+    other = course("train", "clothing", "--epochs", 3, "--output", tmp_path / "out", "--resume")
+    assert other.code == 2
+    assert "has base " in other.err[0]
+
+
+def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path) -> None:
+    result = course("train", "clothing", "--epochs", 1, "--limit", 3, "--output", tmp_path / "out")
+    assert result.out[0] == "clothing on cpu; pictures: 3, 3, 3"
+    kept_features = list(paths.CACHE.glob("features-train-*"))
+    assert len(kept_features) == 1
+
+
+# --- What cannot work
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("", "required: command"),
+        ("train", "required: data"),
+        ("train mnist", "invalid choice: 'mnist'"),
+        ("train fashion-mnist --frobnicate", "unrecognized arguments: --frobnicate"),
+        ("train fashion-mnist --model resnet", "invalid choice: 'resnet'"),
+        ("train fashion-mnist --model clothing", "is not for fashion-mnist: choose cnn or mlp or"),
+        ("train clothing --model cnn", "--model cnn is not for clothing: choose clothing"),
+        ("train clothing --epochs 0", "--epochs: must be a whole number from 1 to .*, got '0'"),
+        ("train clothing --epochs 2.5", "whole number .* got '2.5'"),
+        ("train clothing --batch-size 0", "--batch-size: must be"),
+        ("train clothing --learning-rate 0", "--learning-rate: must be a number from 1e-09 to"),
+        ("train clothing --learning-rate -0.1", "--learning-rate"),
+        ("train clothing --learning-rate nan", "got 'nan'"),
+        ("train clothing --learning-rate inf", "got 'inf'"),
+        ("train clothing --seed -1", "--seed: must be"),
+        ("train clothing --seed 4294967296", "--seed: must be"),
+        ("train clothing --workers -1", "--workers: must be"),
+        ("train clothing --limit 0", "--limit: must be"),
+        ("train clothing --device abacus", "--device abacus cannot be used"),
+        ("train clothing --device meta", "--device meta cannot be used"),
+        ("train clothing --device cuda:99", "--device cuda:99 cannot be used"),
+        ("train clothing --output FILE", "--output cannot be written"),
+        ("train clothing --resume", "--resume: no checkpoint in "),
+        ("train fashion-mnist --limit 1 --resume nowhere.pth", "--resume: .*nowhere.pth"),
+        ("train fashion-mnist --limit 1 --resume FILE", "--resume: FILE is a Git LFS"),
+        ("predict", "required: PHOTO"),
+        ("predict x.jpg --model nowhere.pth", "--model: .*nowhere.pth"),
+        ("predict x.jpg --model FILE", "--model: FILE is a Git LFS pointer"),
+        ("doctor now", "unrecognized arguments: now"),
+    ],
+)
+def test_one_line_for_a_wrong_value(
+    words: str, problem: str, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_text("version https://git-lfs.github.com/spec/v1\nsize 3\n")
+    output = [] if "--output" in words or "train" not in words else ["--output", tmp_path / "out"]
+    result = course(*words.split(), *output)
+    assert (result.code, result.out) == (2, [])
+    assert len(result.err) == 1
+    assert re.match("course.*: .*" + problem, result.err[0]), result.err[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ("--epochs 1 --batch-size 16", "has 2 epochs already: ask for more --epochs"),
+        ("--epochs 3 --batch-size 8", "has batch_size 16, and not 8"),
+        ("--epochs 3 --batch-size 16 --learning-rate 0.1", "has learning_rate 0.001, and not 0.1"),
+        ("--epochs 3 --batch-size 16 --seed 4", "has seed 0, and not 4"),
+        ("--epochs 3 --batch-size 16 --model cnn", "does not fit"),
+    ],
+)
+def test_resumed_with_other_options(words: str, problem: str, course: Any, tmp_path: Path) -> None:
+    course(*SMALL, "--epochs", 2, "--output", tmp_path)
+    result = course(*SMALL, *words.split(), "--output", tmp_path, "--resume")
+    assert (result.code, len(result.err)) == (2, 1)
+    assert problem in result.err[0]
+
+
+def test_a_checkpoint_from_a_notebook(course: Any, tmp_path: Path) -> None:
+    model = models.MLP()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
+    path = tmp_path / "checkpoint_epoch1.pth"
+    save_checkpoint(path, model, optimizer, 1, generator=torch.Generator())
+    result = course(*SMALL, "--epochs", 2, "--output", tmp_path, "--resume")
+    assert (result.code, len(result.err)) == (2, 1)
+    assert "has classes None" in result.err[0]
+    result = course("predict", "x.jpg", "--model", path)
+    assert (result.code, len(result.err)) == (2, 1)
+    assert "was not saved by course train" in result.err[0]
+
+
+# --- TensorBoard
+
+
+def test_tensorboard(course: Any, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    course(*SMALL, "--epochs", 1, "--output", tmp_path, "--tensorboard")
+    words = ["--epochs", 2, "--output", tmp_path, "--tensorboard", "--resume"]
+    result = course(*SMALL, *words)
+    folder = tmp_path / "tensorboard"
+    assert f"Curves: tensorboard --logdir {folder}" in result.out
+    events = EventAccumulator(str(folder / "fashion-mnist-mlp-seed0"))
+    events.Reload()
+    history = torch.load(tmp_path / "model_final.pth", weights_only=True)["history"]
+    for name, values in history.items():
+        scalars = events.Scalars(name.replace("_", "/"))
+        assert [scalar.step for scalar in scalars] == [1, 2]
+        assert [scalar.value for scalar in scalars] == pytest.approx(values)
+
+
+def test_no_tensorboard(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    result = course(*SMALL, "--output", tmp_path, "--tensorboard")
+    assert (result.code, result.out, len(result.err)) == (2, [], 1)
+    assert "python -m pip install tensorboard" in result.err[0]
+
+
+# --- predict, doctor, lab, help
+
+
+def test_predict_names_photos(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = mobilenet_v2(num_classes=1000).eval()
+    monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: model)
+    monkeypatch.setattr(pretrained, "weights_or_stand_in", lambda: print("Using some weights."))
+    good, broken = tmp_path / "good one.png", tmp_path / "broken.png"
+    draw_garment("hat", 0).save(good)
+    broken.write_bytes(good.read_bytes()[:500])
+    result = course("predict", tmp_path / "none.jpg", good, broken, tmp_path)
+    assert result.code == 1
+    assert [
+        str(name) in line
+        for name, line in zip(("none.jpg", "broken.png", tmp_path), result.err, strict=True)
+    ] == [True] * 3
+    assert result.out == [
+        "Using some weights.",
+        str(good),
+        *(f"{share:8.1%}  {name}" for name, share in pretrained.predict_top_k(model, good)),
+    ]
+    assert course("predict", good).code == 0
+
+
+def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) -> None:
+    """A picture of the test set is read as it is; dark on white, wide and large the same."""
+    course(*SMALL, "--epochs", 1, "--output", tmp_path)
+    file = tmp_path / "model_final.pth"
+    model, classes = train_command.load_trained(str(file))
+    picture = kept(False)[0][0]
+    pixels = (picture[0] * data.FASHION_STD + data.FASHION_MEAN).mul(255).round().byte().numpy()
+    image = Image.fromarray(pixels)
+    image.save(tmp_path / "same.png")
+    large = ImageOps.invert(image).resize((280, 280), Image.Resampling.NEAREST)
+    large.convert("RGB").save(tmp_path / "large.png")
+    wide = ImageOps.expand(image, (14, 0))
+    wide.save(tmp_path / "wide.png")
+    with torch.no_grad():
+        expected = model(picture[None]).softmax(1)[0]
+    same, large_, wide_ = (
+        dict(train_command.classify(model, classes, str(tmp_path / f"{name}.png")))
+        for name in ("same", "large", "wide")
+    )
+    assert list(same) == [classes[i] for i in expected.topk(5).indices]
+    assert list(same.values()) == pytest.approx(expected.topk(5).values.tolist(), abs=1e-4)
+    assert large_ == pytest.approx(same, abs=0.02)
+    assert len(wide_) == 5
+    thin = tmp_path / "thin.png"
+    Image.new("L", (4000, 1)).save(thin)
+    assert course("predict", thin, "--model", file).code == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "line"),
+    [
+        ("nothing", 0, "ok +torch .* fit"),
+        ("python", 1, "problem +Python .*: install 3.11"),
+        ("memory", 1, "problem +0.1 GB of memory free: close"),
+        ("disk", 1, "problem +0.1 GB of disk free at .*: free some space"),
+        ("torchvision", 1, "problem +torch and torchvision do not fit .no nms.: install both"),
+        ("git-lfs", 0, "missing +git-lfs: .*https://git-lfs.com"),
+        ("photos", 0, "missing +photos: .*course download"),
+        ("weights", 0, "missing +weights: .*course download"),
+    ],
+)
+def test_doctor(
+    what: str, code: int, line: str, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "weights.pth"
+    here.touch()
+    free = {name: 1e8 if what == name else 9e9 for name in ("memory", "disk")}
+    version = (3, 10) if what == "python" else (3, 12)
+    monkeypatch.setattr(__main__.sys, "version_info", version)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free["memory"]))
+    monkeypatch.setattr(
+        __main__.shutil, "disk_usage", lambda place: SimpleNamespace(free=free["disk"])
+    )
+    monkeypatch.setattr(__main__.shutil, "which", lambda name: what != name)
+    for name, place in [("photos", "PHOTOS"), ("cache", "CACHE"), ("datasets", "DATASETS")]:
+        monkeypatch.setattr(paths, place, tmp_path / "none" if what == name else tmp_path)
+    path = tmp_path / "none" if what == "weights" else here
+    monkeypatch.setattr(download, "weights_path", lambda: path)
+    if what == "torchvision":
+
+        def no_nms(*_: object) -> None:
+            raise RuntimeError("no nms")
+
+        monkeypatch.setattr("torchvision.ops.nms", no_nms)
+    result = course("doctor")
+    assert (result.code, result.err) == (code, [])
+    assert [text for text in result.out if re.match(line, text)]
+    others = [text for text in result.out if not text.startswith("ok ")]
+    assert len(others) == (what != "nothing")
+
+
+def test_lab(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    monkeypatch.setattr("jupyterlab.labapp.main", calls.append)
+    notebook = str(paths.PROJECT / "notebooks" / "00_start_here.ipynb")
+    assert course("lab").code == 0
+    assert course("lab", "--no-browser", "--port", 9999).code == 0
+    assert calls == [[notebook], [notebook, "--no-browser", "--port", "9999"]]
+    assert Path(notebook).is_file()
+
+
+def test_help_lists_options_and_examples_that_work(course: Any) -> None:
+    result = course("train", "--help")
+    assert result.code == 0
+    text = "\n".join(result.out)
+    for option in ("model", "epochs", "batch-size", "learning-rate", "seed", "device", "workers"):
+        assert f"--{option}" in text
+    for line in __main__.EXAMPLES.removeprefix("example: ").splitlines():
+        words = line.split(" -m course ")[1].split()
+        assert __main__.make_parser().parse_args(words).run
+
+
+def test_the_readme_shows_commands_that_work() -> None:
+    readme = (paths.PROJECT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(?:\S*/)?python -m course (.+)$", readme, flags=re.M)
+    assert len(commands) >= 6
+    for words in commands:
+        assert __main__.make_parser().parse_args(words.split()).run
