@@ -97,6 +97,9 @@ def main(arguments: list[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         return args.run(args)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nStopped. Nothing half-done was kept.", file=sys.stderr)
         return 130
@@ -215,14 +218,10 @@ def predict(args: Namespace) -> int:
 
 
 def train(args: Namespace) -> int:
-    """See `course.train_command`; what goes wrong there in a known way is said in one line."""
-    from course import train_command
+    """See `course.train_command`."""
+    from course.train_command import train
 
-    try:
-        return train_command.train(args)
-    except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+    return train(args)
 
 
 if __name__ == "__main__":

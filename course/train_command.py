@@ -10,6 +10,7 @@ import tempfile
 import textwrap
 import time
 from argparse import Namespace
+from importlib.util import find_spec
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch.distributed as dist
 from PIL import ImageOps
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Adam, Optimizer
 from torch.utils.data import Subset, random_split
 from torchvision.transforms.functional import to_tensor
 from tqdm import tqdm  # tqdm.auto would call iter() twice and so draw another order
@@ -62,25 +64,18 @@ def check(args: Namespace, world: int) -> torch.device:
     except OSError as error:
         args.fail(f"--output cannot be written ({error}): choose another folder")
     if args.resume == "":
-        found = sorted(
-            args.output.glob("checkpoint_epoch*.pth"), key=lambda p: p.stat().st_mtime_ns
-        )
+        found = sorted(args.output.glob("checkpoint_epoch*.pth"), key=os.path.getmtime)
         args.resume = found[-1] if found else args.fail(f"--resume: no checkpoint in {args.output}")
-    if args.tensorboard:
-        try:
-            import tensorboard  # noqa: F401
-        except ImportError:
-            args.fail("--tensorboard needs one more package: python -m pip install tensorboard")
+    if args.tensorboard and find_spec("tensorboard") is None:
+        args.fail("--tensorboard needs one more package: python -m pip install tensorboard")
+    name = str(args.device or pick_device())
+    if world > 1:  # a GPU for each process
+        name = f"cuda:{os.environ['LOCAL_RANK']}" if name.startswith("cuda") else "cpu"
     try:
-        device = torch.device(args.device or pick_device())
-        if world > 1:  # one GPU for each process
-            gpu = device.type == "cuda"
-            device = (
-                torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
-            )
+        device = torch.device(name)
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
-        args.fail(f"--device {args.device} cannot be used: {textwrap.shorten(str(error), 90)}")
+        args.fail(f"--device {name} cannot be used: {textwrap.shorten(str(error), 90)}")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
@@ -147,21 +142,27 @@ def run(args: Namespace, device: torch.device, rank: int = 0) -> int:
     if rank == 0 and dist.is_initialized():
         dist.barrier()
     network.to(device)
-    names = ("data", "model", "learning_rate", "batch_size", "seed", "limit")
-    about |= {name: getattr(args, name) for name in names}
+    for name in ("data", "model", "learning_rate", "batch_size", "seed", "limit"):
+        about[name] = getattr(args, name)
     # As a part of the optimizer, this gets into every checkpoint.
-    groups = [{"params": network.parameters(), "about": about}]
-    optimizer = torch.optim.Adam(groups, lr=args.learning_rate)
-    train_loader, val_loader = data.make_loaders(
-        parts[0], parts[1], args.batch_size, args.workers, args.seed
-    )
-    test_loader = data.make_loaders(parts[0], parts[2], args.batch_size)[1]
+    optimizer = Adam([{"params": network.parameters(), "about": about}], lr=args.learning_rate)
+    train, val, test = parts
+    loader_options = (args.batch_size, args.workers, args.seed)
+    train_loader, val_loader = data.make_loaders(train, val, *loader_options)
+    _, test_loader = data.make_loaders(train, test, args.batch_size)
     done, history, last = 0, History(), args.resume
     if last:
         done, history = resume(args, network, optimizer, train_loader.generator)
     model = SharedModel(network) if dist.is_initialized() else network
     criterion = nn.CrossEntropyLoss()
-    board = open_board(args, done) if args.tensorboard and rank == 0 else None
+    board = None
+    if args.tensorboard and rank == 0:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder = args.output / "tensorboard"
+        print(f"Curves: tensorboard --logdir {shlex.quote(str(folder))}")
+        run_folder = folder / f"{args.data}-{args.model}-seed{args.seed}"
+        board = SummaryWriter(run_folder, purge_step=done + 1)  # hides what is trained again
 
     def show(loader: Any, title: str) -> Any:
         return tqdm(loader, title, leave=False, unit="batch", disable=rank > 0)
@@ -177,13 +178,13 @@ def run(args: Namespace, device: torch.device, rank: int = 0) -> int:
     try:
         while done < args.epochs:
             title, start = f"epoch {done + 1}/{args.epochs}", time.perf_counter()
-            batches = show(train_loader, title)
-            loss, accuracy = train_one_epoch(model, batches, criterion, optimizer, device)
+            shown = show(train_loader, title)
+            loss, accuracy = train_one_epoch(model, shown, criterion, optimizer, device)
             if not isfinite(loss):
                 print(f"{title}: the loss is {loss}, so try a smaller --learning-rate")
                 return 1
-            batches = show(val_loader, "validation")
-            val_loss, val_accuracy = evaluate(model, batches, criterion, device)
+            shown = show(val_loader, "validation")
+            val_loss, val_accuracy = evaluate(model, shown, criterion, device)
             seconds = time.perf_counter() - start
             print(
                 f"{title}  loss {loss:.4f}, accuracy {accuracy:.4f}  validation: loss "
@@ -211,33 +212,21 @@ def run(args: Namespace, device: torch.device, rank: int = 0) -> int:
 
 
 def resume(
-    args: Namespace,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator | None,
+    args: Namespace, network: nn.Module, optimizer: Optimizer, generator: torch.Generator | None
 ) -> tuple[int, History]:
     """Load the checkpoint; returns the finished epochs and what was measured."""
-    path, about = args.resume, optimizer.param_groups[0]["about"]
+    wanted = optimizer.param_groups[0]["about"]
     try:
-        checkpoint = load_checkpoint(path, network, optimizer, generator=generator)
+        checkpoint = load_checkpoint(args.resume, network, optimizer, generator=generator)
     except CheckpointError as error:
         args.fail(f"--resume: {error}")
-    saved = optimizer.param_groups[0].get("about", {})
-    for name, value in about.items():
-        if saved.get(name) != value:
-            args.fail(f"--resume: {path} has {name} {saved.get(name)}, and not {value}")
+    found = optimizer.param_groups[0].get("about", {})
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            args.fail(f"--resume: {args.resume} has {name} {found.get(name)}, and not {value}")
     if checkpoint.epoch > args.epochs:
-        args.fail(f"--resume: {path} has {checkpoint.epoch} epochs already: ask for more --epochs")
+        args.fail(f"--resume: {args.resume} has {checkpoint.epoch} epochs already: ask for more")
     return checkpoint.epoch, checkpoint.history or History()
-
-
-def open_board(args: Namespace, done: int) -> Any:
-    """A TensorBoard writer; what an earlier run wrote after epoch `done` is hidden."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    folder = args.output / "tensorboard"
-    print(f"Curves: tensorboard --logdir {shlex.quote(str(folder))}")
-    return SummaryWriter(folder / f"{args.data}-{args.model}-seed{args.seed}", purge_step=done + 1)
 
 
 def command(*words: str) -> str:
@@ -280,17 +269,14 @@ def classify(model: nn.Module, classes: list[str], photo: str) -> list[tuple[str
     For Fashion-MNIST a photo becomes what those pictures are: grey, 28 x 28, light on black.
     """
     image = data.load_image(photo)
-    if isinstance(model, models.ClothingClassifierMobileNet):
-        inputs = data.photo_transform()(image)
-    else:
+    inputs = data.photo_transform()(image)
+    if not isinstance(model, models.ClothingClassifierMobileNet):
         image = image.convert("L")
         image.thumbnail((28, 28))
-        if (
-            numpy.asarray(image)[:: image.height - 1 or 1, :: image.width - 1 or 1].mean() > 127
-        ):  # corners
-            image = ImageOps.invert(image)
-        inputs = to_tensor(ImageOps.pad(image, (28, 28)))
-        inputs = (inputs - data.FASHION_MEAN) / data.FASHION_STD
+        corners = numpy.asarray(image)[:: image.height - 1 or 1, :: image.width - 1 or 1]
+        image = ImageOps.invert(image) if corners.mean() > 127 else image
+        pixels = to_tensor(ImageOps.pad(image, (28, 28)))
+        inputs = (pixels - data.FASHION_MEAN) / data.FASHION_STD
     with torch.inference_mode():
         top = model(inputs.unsqueeze(0)).softmax(dim=1)[0].topk(min(5, len(classes)))
     return [(classes[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
