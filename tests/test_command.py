@@ -234,37 +234,41 @@ def test_a_full_disk(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # --- Two processes
 
 
-def two(tmp_path: Path, words: list[str], course: Any, monkeypatch: Any) -> Any:
-    """Rank 0 in this process, rank 1 in another: what torchrun does, but quicker."""
+@pytest.mark.parametrize(
+    ("limit", "size", "here"),  # the last batch has 5 pictures, or none is left for one process
+    [(53, 16, 0), (49, 8, 1)],
+)
+def test_two_processes_give_what_one_gives(
+    limit: int,
+    size: int,
+    here: int,
+    course: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What torchrun does, with one of the processes in this one."""
+    words = ["train", "fashion-mnist", "--model", "cnn", "--limit", str(limit), "--epochs", "2"]
+    words += ["--batch-size", str(size), "--output"]
+    one = course(*words, tmp_path / "one")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     both = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     other = subprocess.Popen(
-        [sys.executable, "-m", "course", *words],
-        env=os.environ | both | {"RANK": "1", "LOCAL_RANK": "1"},
+        [sys.executable, "-m", "course", *words, str(tmp_path / "two")],
+        env=os.environ | both | {"RANK": str(1 - here), "LOCAL_RANK": str(1 - here)},
         cwd=paths.PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    for name, value in (both | {"RANK": "0", "LOCAL_RANK": "0"}).items():
+    for name, value in (both | {"RANK": str(here), "LOCAL_RANK": str(here)}).items():
         monkeypatch.setenv(name, value)
-    result = course(*words)
-    out, err = other.communicate(timeout=120)
-    assert (other.returncode, out) == (result.code, ""), err
-    return result
-
-
-@pytest.mark.parametrize(("limit", "size"), [(53, 16), (49, 7)])  # the last batch: 5 pictures, none
-def test_two_processes_give_what_one_gives(
-    limit: int, size: int, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["train", "fashion-mnist", "--model", "cnn", "--limit", str(limit), "--epochs", "2"]
-    words += ["--batch-size", str(size), "--output"]
-    one = course(*words, tmp_path / "one")
-    result = two(tmp_path, [*words, str(tmp_path / "two")], course, monkeypatch)
-    assert (result.code, result.err) == (0, [])
-    assert [line.split("  ")[:3] for line in result.out[:4]] == [
+    result = course(*words, tmp_path / "two")
+    other_out, other_err = other.communicate(timeout=120)
+    assert (result.code, result.err, other.returncode) == (0, [], 0), other_err
+    out, silent = (result.out, other_out.splitlines())[:: -1 if here else 1]
+    assert silent == []  # the first process speaks for both
+    assert [line.split("  ")[:3] for line in out[:4]] == [
         line.split("  ")[:3] for line in one.out[:4]
     ]
     single, double = (load(tmp_path / n / "model_final.pth") for n in ("one", "two"))
@@ -273,6 +277,18 @@ def test_two_processes_give_what_one_gives(
     # Adam hides the size of gradients in its steps, but keeps their means.
     means, expected = (x["optimizer"]["state"]["state"] for x in (double, single))
     torch.testing.assert_close(means, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_each_process_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = ["train", "fashion-mnist", "--device", "cuda", "--output", str(tmp_path)]
+    args = __main__.make_parser().parse_args(words)
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch, "zeros", lambda size, device: torch.ones(()))
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert train_command.check(args, 2) == torch.device("cuda:1")
+    assert train_command.check(args, 1) == torch.device("cuda")
+    assert chosen == [torch.device("cuda:1"), torch.device("cuda")]
 
 
 def test_torchrun(course: Any, tmp_path: Path) -> None:
