@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import MobileNetV2, mobilenet_v2
 
 from course import pretrained
-from course.data import ImageFileError, fashion_mnist, load_image
+from course.data import ImageFileError, fashion_mnist, load_image, photo_transform
 from course.download import DownloadError
 from course.models import NUM_FEATURES
 from course.pretrained import (
@@ -238,15 +238,17 @@ def test_stand_in_is_small_float16_and_comes_with_a_card() -> None:
     assert STAND_IN.with_suffix(".py").is_file()
 
 
-@pytest.mark.parametrize(
-    ("picture", "name"), [(0, "Ankle boot"), (1, "Pullover"), (2, "Trouser"), (3, "Trouser")]
-)
-def test_stand_in_knows_fashion_mnist(
-    monkeypatch: pytest.MonkeyPatch, picture: int, name: str
-) -> None:
+def test_stand_in_knows_fashion_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance has one in ten right, and one in two among its first five."""
     monkeypatch.setattr(pretrained, "download_weights", refuse)
-    image, _ = fashion_mnist(train=False)[picture]
-    assert predict_top_k(load_mobilenet_v2(), image.convert("RGB").resize((224, 224)))[0][0] == name
+    test_set = fashion_mnist(train=False)
+    pictures = [test_set[i][0].convert("RGB").resize((224, 224)) for i in range(60)]
+    batch = torch.stack([photo_transform()(picture) for picture in pictures])
+    with torch.inference_mode():
+        five = load_mobilenet_v2()(batch).topk(5).indices
+    right = five == test_set.targets[:60, None]
+    assert right[:, 0].float().mean() > 0.5
+    assert right.any(dim=1).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("content", [b"", b"half a file", pickle.dumps({"a": 1}, protocol=2)])
