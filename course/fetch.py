@@ -36,6 +36,9 @@ def fetch(url: str, path: Path) -> None:
         ValueError: if it does not arrive; the message ends with what to do about that.
         OSError: if it cannot be written.
     """
+    host = urllib.request.Request(url).host
+    if host in _unreachable:  # known, so not even a bar
+        raise ValueError(_unreachable[host])
     with (
         path.open("wb") as file,
         tqdm(desc=path.stem, unit="B", unit_scale=True, miniters=1, leave=False) as bar,
@@ -55,8 +58,6 @@ def _receive(url: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
     reached at all is asked once.
     """
     host = urllib.request.Request(url).host
-    if host in _unreachable:
-        raise ValueError(_unreachable[host])
     position = reached = failures = 0
     tag = ""  # names this version of the file, so that two versions are not mixed
     while True:
