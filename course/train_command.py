@@ -165,7 +165,8 @@ def run(args: Namespace, device: torch.device, rank: int = 0) -> int:
         board = SummaryWriter(run_folder, purge_step=done + 1)  # hides what is trained again
 
     def show(loader: Any, title: str) -> Any:
-        return tqdm(loader, title, leave=False, unit="batch", disable=rank > 0)
+        hide = True if rank > 0 else None  # None: only a terminal gets a bar
+        return tqdm(loader, title, leave=False, unit="batch", disable=hide)
 
     def save(name: str) -> Path:
         path: Path = args.output / name
@@ -215,9 +216,11 @@ def resume(
     args: Namespace, network: nn.Module, optimizer: Optimizer, generator: torch.Generator | None
 ) -> tuple[int, History]:
     """Load the checkpoint; returns the finished epochs and what was measured."""
-    wanted = optimizer.param_groups[0]["about"]
+    wanted, place = optimizer.param_groups[0]["about"], next(network.parameters()).device
     try:
-        checkpoint = load_checkpoint(args.resume, network, optimizer, generator=generator)
+        checkpoint = load_checkpoint(
+            args.resume, network, optimizer, generator=generator, device=place
+        )
     except CheckpointError as error:
         args.fail(f"--resume: {error}")
     found = optimizer.param_groups[0].get("about", {})

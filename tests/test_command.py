@@ -48,10 +48,8 @@ def course(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
         except SystemExit as end:
             code = end.code
         out, err = capsys.readouterr()
-        lines = [
-            line for line in err.splitlines() if not re.search(r"\d+%\||batch/s|photo/s", line)
-        ]
-        return SimpleNamespace(code=code, out=out.splitlines(), err=[x for x in lines if x.strip()])
+        lines = [line for line in err.splitlines() if line.strip() and "photo/s" not in line]
+        return SimpleNamespace(code=code, out=out.splitlines(), err=lines)
 
     return run
 
@@ -210,6 +208,17 @@ def test_a_signal_from_outside(kind: str, tmp_path: Path) -> None:
     assert "--resume" in rest[-1]
     saved = Path(shlex.split(rest[-1])[-1])
     assert load(saved)["epoch"] >= 1
+
+
+def test_a_bar_only_in_a_terminal(
+    course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*SMALL, "--epochs", 1, "--output", tmp_path]
+    assert course(*words).err == []
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = "".join(course(*words).err)
+    for title in ("epoch 1/1", "validation", "test"):
+        assert re.search(rf"{title}: .*0/4", shown)
 
 
 def test_a_loss_that_explodes(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +416,9 @@ def test_one_line_for_a_wrong_value(
     words: str, problem: str, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "FILE").write_text("version https://git-lfs.github.com/spec/v1\nsize 3\n")
+    (tmp_path / "FILE").write_text(
+        "version https://git-lfs.github.com/spec/v1\nsize 3\n", encoding="utf-8"
+    )
     output = [] if "--output" in words or "train" not in words else ["--output", tmp_path / "out"]
     result = course(*words.split(), *output)
     assert (result.code, result.out) == (2, [])
