@@ -5,9 +5,11 @@ download that was interrupted can simply be started again.
 """
 
 import hashlib
+import re
 import shutil
 import stat
 import tempfile
+import textwrap
 import time
 import zipfile
 import zlib
@@ -45,6 +47,11 @@ AGAIN = "then run: python -m course download"
 
 class DownloadError(RuntimeError):
     """The photos or the weights could not be fetched; the message says why and what to do."""
+
+
+def short_reason(error: DownloadError) -> str:
+    """What went wrong in a few words, without the place before and the advice after it."""
+    return textwrap.shorten(re.split("[.;] ", str(error).split(": ", 1)[-1])[0], 100)
 
 
 def download_photos() -> Path:

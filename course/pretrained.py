@@ -11,7 +11,7 @@ from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 
 from course import paths
 from course.data import FASHION_CLASSES, load_image, upright_rgb
-from course.download import DownloadError, download_weights
+from course.download import DownloadError, download_weights, short_reason
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 """1.2 million photos of 1,000 classes taught it; torchvision keeps the weights and their card."""
@@ -29,12 +29,12 @@ def weights_or_stand_in() -> Path:
     path, reason = _find_weights()
     if reason:
         print(
-            f"Using the small weights that come with the course, {path.name}, which know the 10 "
-            f"classes of Fashion-MNIST, because: {reason.split('. ')[0]}. "
-            "With network, python -m course download fetches the ImageNet weights."
+            f"MobileNetV2: the small weights of the course, {path.name}, for the 10 classes of "
+            "Fashion-MNIST. `python -m course download` fetches the ImageNet weights when there is "
+            f"network. ({reason})"
         )
     else:
-        print(f"Using the ImageNet weights in {path}.")
+        print(f"MobileNetV2: the ImageNet weights in {path}.")
     return path
 
 
@@ -68,7 +68,7 @@ def _find_weights() -> tuple[Path, str]:
     try:
         return download_weights(), ""
     except DownloadError as error:
-        return STAND_IN, str(error)
+        return STAND_IN, short_reason(error)
 
 
 def predict_top_k(

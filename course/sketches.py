@@ -6,9 +6,7 @@ taken that is about as good as those that people send.
 
 import contextlib
 import os
-import re
 import tempfile
-import textwrap
 from math import cos, pi, sin
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from tqdm.auto import tqdm
 
 from course import paths
-from course.download import DownloadError, download_photos
+from course.download import DownloadError, download_photos, short_reason
 from course.garments import CLASSES, CLOTH, LINING, TRIM, Garment
 
 COUNTS = {"train": 60, "validation": 10, "test": 15}
@@ -180,9 +178,8 @@ def photos_or_sketches() -> Path:
         print(f"Pictures: the clothing photos in {folder}.")
     except DownloadError as error:
         folder = draw_garments()
-        reason = re.split("[.;] ", str(error).split(": ", 1)[-1])[0]  # TOPIC: REASON. ADVICE
         print(
             f"Pictures: drawn garments in {folder}. `python -m course download` fetches the real "
-            f"photos when there is network. ({textwrap.shorten(reason, 100)})"
+            f"photos when there is network. ({short_reason(error)})"
         )
     return folder
