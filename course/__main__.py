@@ -25,7 +25,9 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments."""
 
     def error(self, message: str) -> NoReturn:
-        message = " ".join(message.split())
+        message = "".join(
+            c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split())
+        )
         self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists what there is)\n")
 
 

@@ -32,6 +32,8 @@ kept = functools.cache(data.fashion_mnist_tensors)
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pictures are read once for all tests. No test runs on a GPU or among other processes."""
+    # A background job ignores Ctrl-C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(data, "fashion_mnist_tensors", kept)
     monkeypatch.setattr(train_command, "pick_device", lambda: torch.device("cpu"))
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
