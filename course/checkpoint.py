@@ -6,14 +6,11 @@ import glob
 import io
 import os
 import pickle
-import pickletools
 import random
-import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,14 +19,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from course.archive import check_archive
 from course.training import History
 
 FORMAT, VERSION = "pytorch-course checkpoint", 2
-RECORDS = re.compile(r"\w+/(\.?data/)?\.?\w+(\.pkl)?")  # what torch.save() calls its records
-GLOBALS = re.compile(  # all that the pickle of a checkpoint has to ask for
-    r"collections (OrderedDict|Counter)|torch Size|torch\._utils _rebuild_tensor_v2"
-    r"|torch (?!Typed|Untyped)\w+Storage"
-)
 Parts = dict[str, Optimizer | LRScheduler | torch.Generator | None]
 
 
@@ -81,7 +74,7 @@ def save_checkpoint(
     torch.save(content, buffer)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        _check_archive(buffer)
+        check_archive(buffer)
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
         with open(temporary, "wb") as file:
@@ -213,25 +206,6 @@ def _sweep(path: Path) -> None:
             leftover.unlink()
 
 
-def _check_archive(file: BinaryIO) -> None:
-    """Refuse what torch.save() would not have written, before torch.load() acts on it."""
-    size = file.seek(0, os.SEEK_END)
-    with zipfile.ZipFile(file) as archive:
-        records = archive.infolist()
-        pickles = [record for record in records if record.filename.lower().endswith(".pkl")]
-        if not all(RECORDS.fullmatch(record.filename) for record in records):
-            raise pickle.UnpicklingError("it has records of other names")
-        if len(pickles) != 1 or pickles[0].file_size > 2**22:  # the tensors lie outside
-            raise pickle.UnpicklingError("it has other pickles")
-        if sum(record.file_size for record in records) > size or archive.comment:
-            raise zipfile.BadZipFile("it would grow while unpacking")
-        if damaged := archive.testzip():  # torch.load() does not compare the checksums
-            raise zipfile.BadZipFile(f"wrong checksum in {damaged}")
-        for code, argument, _ in pickletools.genops(archive.read(pickles[0])):
-            if code.name.endswith(("GLOBAL", "INST")) and not GLOBALS.fullmatch(argument or ""):
-                raise pickle.UnpicklingError(f"it asks for {argument!r:.80}")
-
-
 def _read(path: Path) -> dict[str, Any]:
     """Open the file without running anything that it may contain."""
     try:
@@ -243,7 +217,7 @@ def _read(path: Path) -> dict[str, Any]:
                 raise CheckpointError("is a Git LFS pointer: run `git lfs pull`")
             if not start.startswith(b"PK\3\4"):  # torch.save() writes zip archives
                 raise CheckpointError("is not a checkpoint: torch.save() did not write it")
-            _check_archive(file)
+            check_archive(file)
             file.seek(0)
             # Random states belong on the CPU; load_state_dict() moves the others.
             content = torch.load(file, map_location="cpu", weights_only=True)
