@@ -25,8 +25,9 @@ import torch
 import torchvision
 from tqdm.auto import tqdm
 
-from course import download, fetch, paths
+from course import download, fetch, paths, sketches
 from course.download import DownloadError, download_photos, download_weights
+from course.sketches import photos_or_sketches
 
 TOP = "clothing-dataset-small-1196151"
 Handle = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -863,10 +864,12 @@ def test_what_a_killed_process_left_is_removed(photos: Path, server: Server) -> 
     assert sorted(photos.parent.iterdir()) == [new, photos]  # the new one may still be in use
 
 
-def test_the_real_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
-    real = paths.PHOTOS
-    if download._photos_problem(real):
-        pytest.skip(f"the photos are not in {real}")
+def test_all_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
+    real = photos_or_sketches()
+    if real != paths.PHOTOS:  # the drawn garments, packed and sent in the same way
+        counts = {split: 10 * count for split, count in sketches.COUNTS.items()}
+        monkeypatch.setattr(download, "PHOTO_COUNTS", counts)
+        monkeypatch.setattr(download, "PHOTOS_DIGEST", download.folder_digest(real))
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in real.rglob("*"):
