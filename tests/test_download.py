@@ -237,11 +237,7 @@ def test_stalled_server(photos: Path, server: Server, monkeypatch: pytest.Monkey
     released = threading.Event()
 
     def handle(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "1000000")
-        request.end_headers()
-        request.wfile.write(b"PK\x03\x04")
-        request.wfile.flush()
+        answer(b"PK\x03\x04", claim=1_000_000)(request)
         released.wait(30)
 
     server.handle = handle
@@ -406,11 +402,7 @@ def test_bytes_are_taken_as_they_come(photos: Path, server: Server) -> None:
     seen = threading.Event()
 
     def handle(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "2")
-        request.end_headers()
-        request.wfile.write(b"a")
-        request.wfile.flush()
+        answer(b"a", claim=2)(request)
         assert seen.wait(10)
         request.wfile.write(b"b")
 
@@ -831,11 +823,7 @@ def test_interrupted_from_the_keyboard(photos: Path, server: Server) -> None:
     asked, released = threading.Event(), threading.Event()
 
     def handle(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "1000000")
-        request.end_headers()
-        request.wfile.write(make_zip()[:1000])
-        request.wfile.flush()
+        answer(make_zip()[:1000], claim=1_000_000)(request)
         asked.set()
         released.wait(60)
 
