@@ -122,7 +122,7 @@ def load_checkpoint(
         CheckpointError: if the file is missing, damaged, unsafe or does not fit: nothing changes.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_checkpoint(path)
     parts: Parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
     home = next((tensor.device for tensor in model.state_dict().values()), device)
     before = copy.deepcopy(_collect(model, parts))
@@ -206,8 +206,12 @@ def _sweep(path: Path) -> None:
             leftover.unlink()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Open the file without running anything that it may contain."""
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote into the file, without running anything that it may contain.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, unsafe or something else.
+    """
     try:
         if not path.is_file():  # a pipe would be waited for
             raise FileNotFoundError("no such file")

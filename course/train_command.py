@@ -27,7 +27,7 @@ from torchvision.transforms.functional import to_tensor
 from tqdm import tqdm  # tqdm.auto would call iter() twice and so draw another order
 
 from course import data, models
-from course.checkpoint import CheckpointError, _read, load_checkpoint, save_checkpoint
+from course.checkpoint import CheckpointError, load_checkpoint, read_checkpoint, save_checkpoint
 from course.device import pick_device, seed_everything
 from course.features import extract_features, tensor_bytes
 from course.pretrained import weights_or_stand_in
@@ -247,7 +247,7 @@ def load_trained(path: str) -> tuple[nn.Module, list[str]]:
     Raises:
         CheckpointError: if there is none, or its base is not the one that is here.
     """
-    content = _read(Path(path))
+    content = read_checkpoint(Path(path))
     try:
         about = content["optimizer"]["state"]["param_groups"][0]["about"]
     except (KeyError, TypeError, IndexError) as error:
