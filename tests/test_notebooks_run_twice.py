@@ -1,4 +1,4 @@
-"""Every cell twice in a row, started from another folder: same facts, no warning, alt texts."""
+"""Every cell twice, without network, from another folder: same facts, no warning, alt texts."""
 
 import platform
 import re
@@ -28,6 +28,13 @@ def test_facts_are_the_same_each_time(name, elsewhere):
         if is_fact(cells[0]):
             assert seen(cells[1]) == seen(cells[0]), cells[0].id
             assert seen(cells[2]) == seen(cells[0]), cells[0].id
+
+
+def test_stand_ins_took_the_place_of_photos_and_weights(name, elsewhere):
+    first, _ = run_twice(name, elsewhere)
+    printed = str([seen(cell) for cell in first.cells if cell.id == "what-is-in-use"])
+    assert "Pictures: the clothing photos" not in printed
+    assert "MobileNetV2: the ImageNet weights" not in printed
 
 
 def test_no_warning_reaches_the_reader(name, elsewhere):
