@@ -1,14 +1,13 @@
 """The command ``course``, or ``python -m course``: what is better done outside a notebook."""
 
 import argparse
-import math
-import os
 import platform
 import shutil
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,25 +24,20 @@ class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments."""
 
     def error(self, message: str) -> NoReturn:
-        message = "".join(
-            c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split())
-        )
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help lists what there is)\n")
+        line = "".join(c if c.isprintable() else " " for c in message)
+        self.exit(2, f"{self.prog}: {line} ({self.prog} --help lists what there is)\n")
 
 
 def number(kind: type, low: float, high: float) -> Callable[[str], Any]:
     """What reads an option that must be a number from `low` to `high`."""
 
     def read(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
+        value = kind(text)
         if not low <= value <= high:
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {what} from {low} to {high}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be from {low} to {high}, got {text!r}")
         return value
 
+    read.__name__ = kind.__name__  # argparse says "invalid int value: 'two'"
     return read
 
 
@@ -53,32 +47,30 @@ def make_parser() -> Parser:
     parser = Parser(prog="course", description="Tools of the PyTorch course.", **style)
     commands = parser.add_subparsers(metavar="command", required=True)
 
-    def add(name: str, run: Callable[[Namespace], int], what: str) -> Parser:
-        command: Parser = commands.add_parser(name, help=what, description=what, **style)
-        command.set_defaults(run=run, fail=command.error)
+    def add(run: Callable[[Namespace], int], what: str) -> Parser:
+        command: Parser = commands.add_parser(run.__name__, help=what, description=what, **style)
+        command.set_defaults(run=run)
         return command
 
-    add("download", download, "fetch the photos and the weights, for a later day without network")
-    add("doctor", doctor, "look whether everything is here that the course needs")
-    add("lab", lab, "open the first notebook in JupyterLab; options of JupyterLab may follow")
-    command = add("predict", predict, "name what is on photos: the five most probable classes")
+    add(download, "fetch the photos and the weights, for a later day without network")
+    add(doctor, "look whether everything is here that the course needs")
+    add(lab, "open the first notebook in JupyterLab; options of JupyterLab may follow")
+    command = add(predict, "name what is on photos: the five most probable classes")
     command.add_argument("photos", metavar="PHOTO", nargs="+")
     command.add_argument("--model", metavar="FILE", help="a model that course train has saved")
-    command = add("train", train, "train a model, save it after every epoch and test it at the end")
+    command = add(train, "train a model, save it after every epoch and at Ctrl-C, then test it")
     option = command.add_argument
     option("data", choices=("fashion-mnist", "clothing"))
-    option(
-        "--model", choices=("cnn", "mlp", "lstm", "clothing"), help="cnn, or clothing for photos"
-    )
+    what = "cnn, or clothing for photos"
+    option("--model", choices=("cnn", "mlp", "lstm", "clothing"), help=what)
     for name, kind, default, what in (
-        ("epochs", number(int, 1, 10**6), 5, "passes over the pictures"),
-        ("batch-size", number(int, 1, 10**6), 64, "pictures a step, of all processes together"),
-        ("learning-rate", number(float, 1e-9, 1000), 0.001, "of Adam"),
-        ("seed", number(int, 0, 2**32 - 1), 0, "of weights and shuffling"),
-        ("workers", number(int, 0, 256), 0, "processes that load pictures beside the main one"),
+        ("epochs", number(int, 1, 10**6), 5, "passes over the pictures (default: 5)"),
+        ("batch-size", number(int, 1, 10**6), 64, "pictures a step of all processes (default: 64)"),
+        ("learning-rate", number(float, 1e-9, 1000), 0.001, "of Adam (default: 0.001)"),
+        ("seed", number(int, 0, 2**32 - 1), 0, "of weights and shuffling (default: 0)"),
+        ("workers", number(int, 0, 256), 0, "processes that load pictures ahead (default: 0)"),
         ("limit", number(int, 1, 10**6), None, "pictures to use of each part, for a quick try"),
     ):
-        what += "" if default is None else f" (default: {default})"
         option(f"--{name}", type=kind, default=default, metavar="N", help=what)
     option("--device", help="cpu, cuda, cuda:1, mps ... (default: the fastest)")
     option("--output", type=Path, default=paths.MODELS, help="folder (default: %(default)s)")
@@ -96,37 +88,39 @@ def main(arguments: list[str] | None = None) -> int:
     if more and args.run is not lab:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     args.words, args.more = words, more
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         return args.run(args)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        parser.error(str(error))
+    except (OSError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped. Nothing half-done was kept.", file=sys.stderr)
         return 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+
+def interrupt(*_: object) -> NoReturn:
+    """Stop, but only once: torchrun repeats the signal, which would come into the tidying up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def download(args: Namespace) -> int:
     """Fetch photos and weights, each also if the other cannot be had."""
     from course import download
 
-    things = [
-        ("Photos", paths.PHOTOS, download.download_photos),
-        ("Weights", download.weights_path(), download.download_weights),
-    ]
     code = 0
-    for name, place, fetch in things:
-        state = "already here" if place.exists() else "fetched"
+    for fetch in (download.download_photos, download.download_weights):
         try:
             path = fetch()
+            print(f"Here: {path}, {megabytes(path)}", flush=True)
         except download.DownloadError as error:
             print(error, file=sys.stderr)
             code = 1
-        else:
-            print(f"{name} {state}: {megabytes(path)} in {path}", flush=True)
     return code
 
 
@@ -138,31 +132,23 @@ def megabytes(path: Path) -> str:
 
 def doctor(args: Namespace) -> int:
     """One line for each thing; what is only missing has a stand-in and is no problem."""
-    lines = list(findings())
-    for state, text in lines:
-        print(f"{state:<8}{text}")
-    return int(any(state == "problem" for state, _ in lines))
-
-
-def findings() -> Iterator[tuple[str, str]]:
-    """Pairs of ``ok``, ``missing`` or ``problem`` and what it is about, with the remedy."""
     import psutil
 
-    def judge(good: bool, text: str, remedy: str, bad: str = "problem") -> tuple[str, str]:
-        return ("ok", text) if good else (bad, f"{text}: {remedy}")
+    states = []
 
-    version = platform.python_version()
-    yield judge(sys.version_info >= (3, 11), f"Python {version}", "install 3.11 or newer")
-    yield "ok", f"{os.cpu_count()} processor cores"
+    def report(good: bool, text: str, remedy: str = "", bad: str = "problem") -> None:
+        states.append("ok" if good else bad)
+        print(f"{states[-1]:<8}{text if good else f'{text}: {remedy}'}")
+
     free = psutil.virtual_memory().available / 1e9
-    yield judge(free > 1, f"{free:.1f} GB of memory free", "close other programs")
+    report(free > 1, f"{free:.1f} GB of memory free", "close other programs")
     place = next(p for p in [paths.DATASETS, *paths.DATASETS.parents] if p.exists())
     free = shutil.disk_usage(place).free / 1e9
     remedy = "free some space, or set COURSE_DATASETS to a folder on another disk"
-    yield judge(free > 1, f"{free:.1f} GB of disk free at {place}", remedy)
+    report(free > 1, f"{free:.1f} GB of disk free at {place}", remedy)
     remedy = "needed only to publish models; install it from https://git-lfs.com"
-    yield judge(bool(shutil.which("git-lfs")), "git-lfs", remedy, "missing")
-    things = [("photos", paths.PHOTOS), ("cache", paths.CACHE)]
+    report(bool(shutil.which("git-lfs")), "git-lfs", remedy, "missing")
+    things = [("photos", paths.PHOTOS)]
     try:
         import torch
         import torchvision
@@ -171,17 +157,15 @@ def findings() -> Iterator[tuple[str, str]]:
         from course.download import weights_path
 
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)  # compiled for this torch?
-    except Exception as error:
-        yield "problem", f"torch and torchvision do not fit ({error}): install both anew"
-    else:
-        yield "ok", f"torch {torch.__version__} and torchvision {torchvision.__version__} fit"
-        yield "ok", f"device: {pick_device()}"
+        versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+        report(True, f"Python {platform.python_version()}, {versions}, device {pick_device()}")
         things.append(("weights", weights_path()))
+    except Exception as error:
+        report(False, f"torch and torchvision do not fit ({error})", "install both anew")
+    remedy = "run `python -m course download`; until then a stand-in is used"
     for name, path in things:
-        text = f"{name}: {megabytes(path)} in {path}"
-        remedy = "run `python -m course download`; until then a stand-in is used"
-        remedy = "filled by the notebooks" if name == "cache" else remedy
-        yield judge(path.exists(), text, remedy, "missing")
+        report(path.exists(), f"{name}: {megabytes(path)} in {path}", remedy, "missing")
+    return int("problem" in states)
 
 
 def lab(args: Namespace) -> int:
@@ -197,33 +181,26 @@ def predict(args: Namespace) -> int:
     from course import pretrained, train_command
 
     if args.model:
-        try:
-            model, classes = train_command.load_trained(args.model)
-        except ValueError as error:
-            args.fail(f"--model: {error}")
+        answer = train_command.load_trained(args.model)
     else:
         pretrained.weights_or_stand_in()
-        model = pretrained.load_mobilenet_v2()
+        answer = partial(pretrained.predict_top_k, pretrained.load_mobilenet_v2())
     code = 0
     for photo in args.photos:
         try:
-            if args.model:
-                answers = train_command.classify(model, classes, photo)
-            else:
-                answers = pretrained.predict_top_k(model, photo)
+            lines = [f"{share:8.1%}  {name}" for name, share in answer(photo)]
+            print(photo, *lines, sep="\n")
         except (OSError, ValueError) as error:
             print(error, file=sys.stderr)
             code = 1
-        else:
-            print(photo, *(f"{share:8.1%}  {name}" for name, share in answers), sep="\n")
     return code
 
 
 def train(args: Namespace) -> int:
     """See `course.train_command`."""
-    from course.train_command import train
+    from course import train_command
 
-    return train(args)
+    return train_command.train(args)
 
 
 if __name__ == "__main__":

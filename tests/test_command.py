@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,14 +30,16 @@ kept = functools.cache(data.fashion_mnist_tensors)
 
 
 @pytest.fixture(autouse=True)
-def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def read_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The pictures are read once for all tests. No test runs on a GPU or among other processes."""
-    # A background job ignores Ctrl-C, and so would all that it starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(data, "fashion_mnist_tensors", kept)
     monkeypatch.setattr(train_command, "pick_device", lambda: torch.device("cpu"))
     for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for kind, handler in before.items():  # the command takes them over and keeps them
+        signal.signal(kind, handler)
 
 
 @pytest.fixture
@@ -86,11 +88,9 @@ def test_train(model: str, course: Any, tmp_path: Path) -> None:
     assert (result.code, result.err) == (0, [])
     assert result.out[0] == f"{model} on cpu; pictures: 70, 70, 70"
     for epoch in (1, 2):
-        number = r"[0-9]\.\d{4}"
+        values = r"  train_loss N  train_accuracy N  val_loss N  val_accuracy N  seconds N"
         assert re.fullmatch(
-            rf"epoch {epoch}/2  loss {number}, accuracy {number}  validation: loss {number}, "
-            rf"accuracy {number}  \d+\.\d s",
-            result.out[epoch],
+            f"epoch {epoch}/2" + values.replace("N", r"\d+\.\d{4}"), result.out[epoch]
         )
     assert {path.name for path in (tmp_path / "new folder").iterdir()} == {
         "checkpoint_epoch1.pth",
@@ -157,59 +157,140 @@ def test_a_resumed_run_ends_where_a_whole_one_ends(
     assert_equal(load(tmp_path / "named" / "model_final.pth"), load(whole / "model_final.pth"))
 
 
+@pytest.fixture
+def stop_at(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let something happen in the `n`-th call of a function of the command, then never again."""
+
+    def stop_at(name: str, n: int, happens: Callable[[], object]) -> None:
+        original, calls = getattr(train_command, name), []
+
+        def call(*arguments: Any) -> Any:
+            calls.append(1)
+            if len(calls) == n:
+                happens()
+            return original(*arguments)
+
+        monkeypatch.setattr(train_command, name, call)
+
+    return stop_at
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "kept", "batches", "epoch"),
+    [  # the 50 pictures make 4 batches
+        ("train_one_epoch", 1, "checkpoint_epoch1.pth", 1, 0),
+        ("train_one_epoch", 3, "checkpoint_epoch1.pth", 3, 0),
+        ("train_one_epoch", 4, "checkpoint_epoch1.pth", 4, 0),
+        ("train_one_epoch", 6, "checkpoint_epoch2.pth", 2, 1),
+        ("evaluate", 1, "checkpoint_epoch2.pth", 1, 1),  # the validation comes to its end
+    ],
+)
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(
-    kind: signal.Signals, course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def evaluate(*arguments: Any) -> Any:
-        calls.append(1)
-        if len(calls) in (1, 3):  # in the first epoch, then in the second of the next try
-            signal.raise_signal(kind)
-        return original(*arguments)
-
-    original = train_command.evaluate
-    monkeypatch.setattr(train_command, "evaluate", evaluate)
-    words = [*SMALL, "--epochs", "3", "--output", str(tmp_path / "a b")]
-    before = signal.getsignal(kind)
-    result = course(*words)
-    assert result.code == 130
-    assert "kept: nothing yet. Go on with:" in result.out[-2]
-    assert "--resume" not in result.out[-1]
-    result = course(*words)
-    assert result.code == 130
-    assert "checkpoint_epoch1.pth. Go on with:" in result.out[-2]
-    assert signal.getsignal(kind) == before
+    name: str, call: int, kept: str, batches: int, epoch: int, kind: signal.Signals,
+    stop_at: Any, course: Any, tmp_path: Path,
+) -> None:  # fmt: skip
+    """What was interrupted goes on to the numbers of a run that was not, to the last bit."""
+    words = [*SMALL, "--epochs", "3", "--output"]
+    course(*words, tmp_path / "whole")
+    stop_at(name, call, lambda: [signal.raise_signal(kind) for _ in range(2)])
+    result = course(*words, tmp_path / "a b")
+    assert (result.code, result.err) == (130, [])
+    path = tmp_path / "a b" / kept
+    line = f"Stopped in epoch {epoch + 1}/3, batch {batches}; kept: {path}. Go on with:"
+    assert result.out[-2] == line
+    content = torch.load(path, weights_only=True)
+    assert (content["epoch"], len(content["batch_losses"])) == (epoch, batches)
     pasted = shlex.split(result.out[-1], posix=os.name != "nt")
     result = course(*(word.strip('"') for word in pasted[3:]))
-    assert result.code == 0
-    course(*SMALL, "--epochs", "3", "--output", tmp_path / "whole")
-    assert_equal(load(tmp_path / "a b/model_final.pth"), load(tmp_path / "whole/model_final.pth"))
+    assert (result.code, result.err) == (0, [])
+    names = {f"checkpoint_epoch{n}.pth" for n in (1, 2, 3)} | {"model_final.pth"}
+    assert {path.name for path in (tmp_path / "a b").iterdir()} == names
+    for name in names:
+        assert_equal(load(tmp_path / "a b" / name), load(tmp_path / "whole" / name))
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows cannot send these signals to one process")
-@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
-def test_a_signal_from_outside(kind: str, tmp_path: Path) -> None:
-    words = [*SMALL, "--epochs", "100000", "--output", str(tmp_path)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "course", *words],
+def test_stopped_several_times(stop_at: Any, course: Any, tmp_path: Path) -> None:
+    words = [*SMALL, "--epochs", "2", "--output", tmp_path]
+    interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
+    stop_at("train_one_epoch", 2, interrupt)
+    assert course(*words).code == 130
+    stop_at("train_one_epoch", 3, interrupt)
+    assert course(*words, "--resume").code == 130
+    assert course(*words, "--resume").code == 0
+    course(*words[:-1], tmp_path / "whole")
+    assert_equal(load(tmp_path / "model_final.pth"), load(tmp_path / "whole/model_final.pth"))
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_worker_that_is_gone(
+    interrupted: bool, stop_at: Any, course: Any, tmp_path: Path
+) -> None:
+    """Where workers start anew and not as copies, Ctrl-C ends them, and the loader complains."""
+
+    def gone() -> None:
+        if interrupted:
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("DataLoader worker (pid 42) exited unexpectedly")
+
+    stop_at("train_one_epoch", 3, gone)
+    words = [*SMALL, "--epochs", "1", "--output", tmp_path]
+    result = course(*words)
+    if interrupted:
+        assert (result.code, result.err) == (130, [])
+        assert course(*words, "--resume").code == 0
+        course(*words[:-1], tmp_path / "whole")
+        assert_equal(load(tmp_path / "model_final.pth"), load(tmp_path / "whole/model_final.pth"))
+    else:
+        assert result.code == 1
+        assert result.err == ["DataLoader worker (pid 42) exited unexpectedly"]
+
+
+def start(start: list[str], words: list[str]) -> subprocess.Popen[str]:
+    """A process of its own. A background job ignores Ctrl-C; what it starts here does not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(
+        [sys.executable, "-m", *start, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=paths.PROJECT,
         start_new_session=True,
-    ) as process:
-        lines = iter(process.stdout or ())
-        while not next(lines).startswith("epoch 2"):
+    )
+
+
+TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "course"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot send these signals to one process")
+@pytest.mark.parametrize(("how", "kind"), [(["course"], "SIGTERM"), (TORCHRUN, "SIGINT")])
+def test_a_signal_from_outside(how: list[str], kind: str, course: Any, tmp_path: Path) -> None:
+    """As in a terminal: it reaches all processes, and torchrun repeats it for its own."""
+    words = ["train", "fashion-mnist", "--model", "mlp", "--limit", "640"]
+    words += ["--epochs", "100000", "--output", str(tmp_path)]
+    with start(how, words) as process:
+        assert process.stdout and process.stderr
+        while not process.stdout.readline().startswith("epoch 2"):
             pass
-        process.send_signal(getattr(signal, kind))
-        rest, err = list(lines), (process.stderr or sys.stdin).read()
-    assert process.returncode == 130
-    assert "Traceback" not in err
-    assert "--resume" in rest[-1]
-    saved = Path(shlex.split(rest[-1])[-1])
-    assert load(saved)["epoch"] >= 1
+        os.killpg(process.pid, getattr(signal, kind))
+        out, err = process.communicate()
+    if how == TORCHRUN:  # it reports with a traceback of its own what signal it got
+        err = err.partition("Traceback")[2].replace("torch/distributed", "")
+        assert "SignalException" in err
+    assert "course/" not in err and "Traceback" not in err.partition("SignalException")[2]
+    *_, said, again = out.splitlines()
+    assert re.match(r"Stopped in epoch \d+/100000, batch \d+; kept: ", said)
+    assert again.startswith("torchrun --nproc-per-node=2 " if how == TORCHRUN else "python ")
+    assert not list(tmp_path.glob(".*"))
+    path = Path(shlex.split(again)[-1])
+    epoch = torch.load(path, weights_only=True)["epoch"]
+    words[words.index("100000")] = str(epoch + 1)
+    assert course(*words, "--resume").code == 0
+    course(*words[:-1], tmp_path / "whole")
+    single, double = (load(tmp_path / n / "model_final.pth") for n in ("whole", "."))
+    torch.testing.assert_close(double["model"], single["model"], rtol=1e-2, atol=1e-3)
+    if how != TORCHRUN:
+        assert_equal(double, single)
 
 
 def test_a_bar_only_in_a_terminal(
@@ -219,16 +300,7 @@ def test_a_bar_only_in_a_terminal(
     assert course(*words).err == []
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     shown = "".join(course(*words).err)
-    for title in ("epoch 1/1", "validation", "test"):
-        assert re.search(rf"{title}: .*0/4", shown)
-
-
-def test_a_loss_that_explodes(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_command, "train_one_epoch", lambda *_: (float("nan"), 0.1))
-    result = course(*SMALL, "--output", tmp_path)
-    assert result.code == 1
-    assert result.out[-1] == "epoch 1/5: the loss is nan, so try a smaller --learning-rate"
-    assert not list(tmp_path.iterdir())
+    assert re.search("epoch 1/1: .*0/4", shown)
 
 
 def test_a_full_disk(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,9 +351,8 @@ def test_two_processes_give_what_one_gives(
     assert (result.code, result.err, other.returncode) == (0, [], 0), other_err
     out, silent = (result.out, other_out.splitlines())[:: -1 if here else 1]
     assert silent == []  # the first process speaks for both
-    assert [line.split("  ")[:3] for line in out[:4]] == [
-        line.split("  ")[:3] for line in one.out[:4]
-    ]
+    without_seconds = functools.partial(re.sub, "  seconds .*", "")
+    assert [*map(without_seconds, out[:4])] == [*map(without_seconds, one.out[:4])]
     single, double = (load(tmp_path / n / "model_final.pth") for n in ("one", "two"))
     for name in ("model", "history"):
         torch.testing.assert_close(double[name], single[name], rtol=1e-4, atol=1e-5)
@@ -317,7 +388,7 @@ def test_torchrun(course: Any, tmp_path: Path) -> None:
     assert "Warning" not in process.stderr
     one = course(*words, tmp_path / "one").out
     out = process.stdout.splitlines()
-    assert out[1].split("  ")[:3] == one[1].split("  ")[:3]
+    assert out[1].partition("  seconds")[0] == one[1].partition("  seconds")[0]
     assert out[2] == one[2]
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [
         "checkpoint_epoch1.pth",
@@ -340,7 +411,7 @@ def wardrobe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     torch.manual_seed(0)
     base = mobilenet_v2(num_classes=10).eval()
     monkeypatch.setattr(train_command, "photos_or_sketches", lambda: folder)
-    monkeypatch.setattr(train_command, "weights_or_stand_in", lambda: None)
+    monkeypatch.setattr(train_command, "weights_or_stand_in", lambda: Path("some.pth"))
     monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: copy.deepcopy(base))
     monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
     return folder
@@ -359,15 +430,13 @@ def test_clothing(
     assert [answer.out[0], answer.out[4]] == [str(photo) for photo in photos]
     assert {line.split()[1] for line in answer.out[1:4]} == {"dress", "hat", "pants"}
     # Only for the base that its features came from:
-    torch.manual_seed(1)
-    another = mobilenet_v2(num_classes=10).eval()
-    monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: copy.deepcopy(another))
+    monkeypatch.setattr(train_command, "weights_or_stand_in", lambda: Path("other.pth"))
     answer = course("predict", *photos, "--model", model)
     assert (answer.code, answer.out) == (2, [])
-    assert "was trained on another MobileNetV2" in answer.err[0]
+    assert "needs some.pth: run python -m course download" in answer.err[0]
     other = course("train", "clothing", "--epochs", 3, "--output", tmp_path / "out", "--resume")
     assert other.code == 2
-    assert "has base " in other.err[0]
+    assert "has base some.pth, and not other.pth" in other.err[0]
 
 
 def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path) -> None:
@@ -388,14 +457,18 @@ def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path)
         ("train mnist", "invalid choice: 'mnist'"),
         ("train fashion-mnist --frobnicate", "unrecognized arguments: --frobnicate"),
         ("train fashion-mnist --model resnet", "invalid choice: 'resnet'"),
-        ("train fashion-mnist --model clothing", "is not for fashion-mnist: choose cnn or mlp or"),
-        ("train clothing --model cnn", "--model cnn is not for clothing: choose clothing"),
-        ("train clothing --epochs 0", "--epochs: must be a whole number from 1 to .*, got '0'"),
-        ("train clothing --epochs 2.5", "whole number .* got '2.5'"),
+        (
+            "train fashion-mnist --model clothing",
+            r"is not for fashion-mnist: choose \['cnn', 'mlp', 'lstm'\]",
+        ),
+        ("train clothing --model cnn", "--model cnn is not for clothing: choose"),
+        ("train clothing --epochs 0", "--epochs: must be from 1 to .*, got '0'"),
+        ("train clothing --epochs 2.5", "--epochs: invalid int value: '2.5'"),
         ("train clothing --batch-size 0", "--batch-size: must be"),
-        ("train clothing --learning-rate 0", "--learning-rate: must be a number from 1e-09 to"),
+        ("train clothing --learning-rate 0", "--learning-rate: must be from 1e-09 to"),
         ("train clothing --learning-rate -0.1", "--learning-rate"),
         ("train clothing --learning-rate nan", "got 'nan'"),
+        ("train clothing --learning-rate fast", "--learning-rate: invalid float value: 'fast'"),
         ("train clothing --learning-rate inf", "got 'inf'"),
         ("train clothing --seed -1", "--seed: must be"),
         ("train clothing --seed 4294967296", "--seed: must be"),
@@ -405,12 +478,12 @@ def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path)
         ("train clothing --device meta", "--device meta cannot be used"),
         ("train clothing --device cuda:99", "--device cuda:99 cannot be used"),
         ("train clothing --output FILE", "--output cannot be written"),
-        ("train clothing --resume", "--resume: no checkpoint in "),
-        ("train fashion-mnist --limit 1 --resume nowhere.pth", "--resume: .*nowhere.pth"),
-        ("train fashion-mnist --limit 1 --resume FILE", "--resume: FILE is a Git LFS"),
+        ("train fashion-mnist --limit 1 --resume", ".*checkpoint_epoch1.pth is missing"),
+        ("train fashion-mnist --limit 1 --resume nowhere.pth", "nowhere.pth is missing"),
+        ("train fashion-mnist --limit 1 --resume FILE", "FILE is a Git LFS"),
         ("predict", "required: PHOTO"),
-        ("predict x.jpg --model nowhere.pth", "--model: .*nowhere.pth"),
-        ("predict x.jpg --model FILE", "--model: FILE is a Git LFS pointer"),
+        ("predict x.jpg --model nowhere.pth", "nowhere.pth is missing"),
+        ("predict x.jpg --model FILE", "FILE is a Git LFS pointer"),
         ("doctor now", "unrecognized arguments: now"),
     ],
 )
@@ -431,7 +504,7 @@ def test_one_line_for_a_wrong_value(
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ("--epochs 1 --batch-size 16", "has 2 epochs already: ask for more"),
+        ("--epochs 1 --batch-size 16", "has come further than --epochs 1"),
         ("--epochs 3 --batch-size 8", "has batch_size 16, and not 8"),
         ("--epochs 3 --batch-size 16 --learning-rate 0.1", "has learning_rate 0.001, and not 0.1"),
         ("--epochs 3 --batch-size 16 --seed 4", "has seed 0, and not 4"),
@@ -478,13 +551,6 @@ def test_tensorboard(course: Any, tmp_path: Path) -> None:
         assert [scalar.value for scalar in scalars] == pytest.approx(values)
 
 
-def test_no_tensorboard(course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    result = course(*SMALL, "--output", tmp_path, "--tensorboard")
-    assert (result.code, result.out, len(result.err)) == (2, [], 1)
-    assert "python -m pip install tensorboard" in result.err[0]
-
-
 # --- predict, doctor, lab, help
 
 
@@ -514,7 +580,9 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
     """A picture of the test set is read as it is; dark on white, wide and large the same."""
     course(*SMALL, "--epochs", 1, "--output", tmp_path)
     file = tmp_path / "model_final.pth"
-    model, classes = train_command.load_trained(str(file))
+    answer = train_command.load_trained(str(file))
+    model, classes = models.MLP(), data.FASHION_CLASSES
+    model.load_state_dict(load(file)["model"])
     picture = kept(False)[0][0]
     pixels = (picture[0] * data.FASHION_STD + data.FASHION_MEAN).mul(255).round().byte().numpy()
     image = Image.fromarray(pixels)
@@ -526,8 +594,7 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
     with torch.no_grad():
         expected = model(picture[None]).softmax(1)[0]
     same, large_, wide_ = (
-        dict(train_command.classify(model, classes, str(tmp_path / f"{name}.png")))
-        for name in ("same", "large", "wide")
+        dict(answer(str(tmp_path / f"{name}.png"))) for name in ("same", "large", "wide")
     )
     assert list(same) == [classes[i] for i in expected.topk(5).indices]
     assert list(same.values()) == pytest.approx(expected.topk(5).values.tolist(), abs=1e-4)
@@ -541,8 +608,7 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("what", "code", "line"),
     [
-        ("nothing", 0, "ok +torch .* fit"),
-        ("python", 1, "problem +Python .*: install 3.11"),
+        ("nothing", 0, "ok +Python .*, torch .*, torchvision .*, device "),
         ("memory", 1, "problem +0.1 GB of memory free: close"),
         ("disk", 1, "problem +0.1 GB of disk free at .*: free some space"),
         ("torchvision", 1, "problem +torch and torchvision do not fit .no nms.: install both"),
@@ -557,14 +623,12 @@ def test_doctor(
     here = tmp_path / "weights.pth"
     here.touch()
     free = {name: 1e8 if what == name else 9e9 for name in ("memory", "disk")}
-    version = (3, 10) if what == "python" else (3, 12)
-    monkeypatch.setattr(__main__.sys, "version_info", version)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free["memory"]))
     monkeypatch.setattr(
         __main__.shutil, "disk_usage", lambda place: SimpleNamespace(free=free["disk"])
     )
     monkeypatch.setattr(__main__.shutil, "which", lambda name: what != name)
-    for name, place in [("photos", "PHOTOS"), ("cache", "CACHE"), ("datasets", "DATASETS")]:
+    for name, place in [("photos", "PHOTOS"), ("datasets", "DATASETS")]:
         monkeypatch.setattr(paths, place, tmp_path / "none" if what == name else tmp_path)
     path = tmp_path / "none" if what == "weights" else here
     monkeypatch.setattr(download, "weights_path", lambda: path)

@@ -3,15 +3,26 @@
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from course import __main__, download, paths
 from course.download import DownloadError
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """The command takes over Ctrl-C, since it is the whole process; here it is not."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.fixture
@@ -30,19 +41,18 @@ def things(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Path]:
         return weights
 
     monkeypatch.setattr(paths, "PHOTOS", photos)
-    monkeypatch.setattr(download, "weights_path", lambda: weights)
     monkeypatch.setattr(download, "download_photos", download_photos)
     monkeypatch.setattr(download, "download_weights", download_weights)
     return {"Photos": photos, "Weights": weights}
 
 
 def test_download(things: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    for state in ("fetched", "already here"):
+    for _ in ("fetched", "already here"):
         assert __main__.main(["download"]) == 0
         out, err = capsys.readouterr()
         assert out.splitlines() == [
-            f"Photos {state}: 3.0 MB in {things['Photos']}",
-            f"Weights {state}: 1.0 MB in {things['Weights']}",
+            f"Here: {things['Photos']}, 3.0 MB",
+            f"Here: {things['Weights']}, 1.0 MB",
         ]
         assert err == ""
 
@@ -65,11 +75,18 @@ def test_one_line_for_each_that_fails(
     assert len(out.splitlines()) == 2 - len(failing)
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(
-    things: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: signal.Signals,
+    things: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def interrupt() -> Path:
-        raise KeyboardInterrupt
+    def interrupt() -> None:
+        try:
+            signal.raise_signal(kind)
+        finally:  # tidying up, which the signal does not interrupt again
+            signal.raise_signal(kind)
 
     monkeypatch.setattr(download, "download_photos", interrupt)
     assert __main__.main(["download"]) == 130
