@@ -1,29 +1,33 @@
 """Save a training run so that it can be continued as if it had never stopped."""
 
-import contextlib
 import copy
 import glob
 import io
+import math
 import os
 import pickle
 import random
+import re
+import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+import psutil
 import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from course.archive import check_archive
 from course.training import History
 
 FORMAT, VERSION = "pytorch-course checkpoint", 2
-Parts = dict[str, Optimizer | LRScheduler | torch.Generator | None]
+State = dict[str, Any]
+RECORDS = re.compile(r"\w+/(data\.pkl|(\.?data/)?\.?\w+)")  # what torch.save() calls its records
 
 
 class CheckpointError(ValueError):
@@ -54,53 +58,47 @@ def save_checkpoint(
 
     Args:
         epoch: how many epochs are finished.
-        generator: the one that shuffles, ``train_loader.generator``. Inside an epoch a copy from
-            its start, ``generator.clone_state()``, because that decided the order.
+        generator: ``train_loader.generator``; inside an epoch a ``clone_state()`` of its start.
         batch_losses: inside an epoch, the loss of every batch since its start.
 
     Raises:
         OSError: if the file cannot be written. An older checkpoint at `path` stays as it was.
         CheckpointError: if a state holds something that could not be loaded safely.
     """
-    path, buffer = Path(path), io.BytesIO()
-    parts: Parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
-    content = _collect(model, parts) | {
-        "format": FORMAT,
-        "version": VERSION,
-        "epoch": epoch,
-        "history": asdict(history) if history else None,
-        "batch_losses": list(batch_losses),
-    }
+    parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+    content = _collect(model, parts) | {"format": FORMAT, "version": VERSION, "epoch": epoch}
+    content["history"] = asdict(history) if history else None
+    content["batch_losses"] = list(batch_losses)
+    buffer = io.BytesIO()
     torch.save(content, buffer)
+    try:
+        _check_archive(buffer)
+        write_whole(Path(path), buffer.getbuffer())
+    except ValueError as error:
+        raise CheckpointError(f"{path} was not saved, {error}: use float() or int()") from error
+    except OSError as error:
+        raise OSError(
+            f"{path} was not saved and is as it was ({error}): free some space or save elsewhere"
+        ) from error
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file so that a crash or an error leaves the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError, ValueError, OverflowError):
+            if not psutil.pid_exists(int(leftover.name.split(".")[-2])):  # its writer was killed
+                leftover.unlink()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        check_archive(buffer)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
         with open(temporary, "wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())  # on the disk, not only on its way there
         os.replace(temporary, path)  # in one step: a reader sees the old file or the new one
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} was not saved, because loading would refuse it: {error}; turn NumPy numbers "
-            "into float() or int()"
-        ) from error
-    except OSError as error:
-        raise OSError(
-            f"{path} could not be written ({error}): check that the disk has room and that you "
-            "may write there; an older checkpoint is untouched"
-        ) from error
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):  # after a good end there is none
             temporary.unlink()
-    with contextlib.suppress(OSError):  # Windows does this by itself
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name is on the disk too
-        finally:
-            os.close(folder)
 
 
 def load_checkpoint(
@@ -121,19 +119,47 @@ def load_checkpoint(
     Raises:
         CheckpointError: if the file is missing, damaged, unsafe or does not fit: nothing changes.
     """
-    path = Path(path)
     content = read_checkpoint(path)
-    parts: Parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
+    parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
     home = next((tensor.device for tensor in model.state_dict().values()), device)
     before = copy.deepcopy(_collect(model, parts))
     try:
-        _check_fit(content, model, parts)
         _restore(content, model, parts, device)
         history = History(**content["history"]) if content["history"] else None
         return Checkpoint(content["epoch"], history, content["batch_losses"])
     except Exception as error:  # a file made by hand can fail at any line
         _restore(before, model, parts, home)
-        raise CheckpointError(f"{path} does not fit: {error}") from error
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path} does not fit ({reason!r:.400}): build and pass what was saved in it"
+        ) from error
+
+
+def read_checkpoint(path: str | Path) -> State:
+    """What :func:`save_checkpoint` wrote, or a CheckpointError. Nothing in the file is run."""
+    try:
+        if not os.path.isfile(path):  # a pipe would be waited for
+            raise FileNotFoundError("no such file")
+        with open(path, "rb") as file:
+            if file.read(23) == b"version https://git-lfs":
+                raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
+            _check_archive(file)
+            file.seek(0)
+            # Random states belong on the CPU; load_state_dict() moves the others.
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is no checkpoint: weights go to load_state_dict()")
+        if (version := content.get("version")) != VERSION:
+            raise CheckpointError(
+                f"{path} has version {version!r:.20}, not {VERSION}: use the course that wrote it"
+            )
+        return content
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
+        raise CheckpointError(
+            f"{path} is missing, damaged or unsafe ({error}): check the path or get it again"
+        ) from error
 
 
 def remaining_batches(loader: DataLoader[Any], done: int) -> Iterator[Any]:
@@ -150,7 +176,7 @@ def remaining_batches(loader: DataLoader[Any], done: int) -> Iterator[Any]:
     return batches
 
 
-def _random_states() -> dict[str, Any]:
+def _random_states() -> State:
     name, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
     return {
         "python_random": random.getstate(),
@@ -160,7 +186,7 @@ def _random_states() -> dict[str, Any]:
     }
 
 
-def _set_random_states(states: dict[str, Any]) -> None:
+def _set_random_states(states: State) -> None:
     if not 0 <= states["numpy_random"][2] <= 624:  # NumPy would read beside its 624 numbers
         raise ValueError("no such random state")
     random.setstate(states["python_random"])
@@ -170,107 +196,76 @@ def _set_random_states(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda_random"])
 
 
-def _collect(model: nn.Module, parts: Parts) -> dict[str, Any]:
-    content = {"model": model.state_dict(), **_random_states()}
+def _collect(model: nn.Module, parts: State) -> State:
+    content: State = {"model": model.state_dict(), **_random_states(), **parts}
     for name, part in parts.items():
-        if part is None:
-            content[name] = None
-        else:
+        if part is not None:
             state = part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
             content[name] = {"kind": type(part).__name__, "state": state}
     return content
 
 
-def _restore(
-    content: dict[str, Any], model: nn.Module, parts: Parts, device: torch.device | str
-) -> None:
+def _restore(content: State, model: nn.Module, parts: State, device: torch.device | str) -> None:
     model.to(device)  # first, because the optimizer puts its state where the parameters are
+    model.load_state_dict(content["model"])
     for name, part in parts.items():
+        kind = content[name] and content[name]["kind"]
+        if part is not None and kind != type(part).__name__:
+            raise ValueError(f"its {name} is {kind}, not {type(part).__name__}")
         if isinstance(part, torch.Generator):
             part.set_state(content[name]["state"])
         elif part is not None:
             part.load_state_dict(content[name]["state"])
     if parts["optimizer"] is not None:
         _set_random_states(content)
-    model.load_state_dict(content["model"])
 
 
-def _sweep(path: Path) -> None:
-    """Delete what killed processes left half-written; one that is writing now keeps its file."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with contextlib.suppress(OSError, ValueError, OverflowError):
-            if os.name == "posix":  # Windows does not delete a file that is open
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(leftover.suffixes[-2][1:]), 0)  # only asks whether it is there
-                    continue
-            leftover.unlink()
+def _check_archive(file: BinaryIO) -> None:
+    """Raise an error of any kind for what torch.save() would not have written of a checkpoint."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(4) != b"PK\3\4":  # torch.load() would take it for one of its older formats
+        raise ValueError("torch.save() did not write it")
+    with zipfile.ZipFile(file) as archive:
+        records, folder = archive.infolist(), archive.namelist()[0].split("/")[0]
+        sizes = {record.filename.partition("/")[2].lower(): record.file_size for record in records}
+        if len(sizes) < len(records) or not all(map(RECORDS.fullmatch, archive.namelist())):
+            raise ValueError("torch.save() does not write such records")
+        if sum(sizes.values()) > size or sizes["data.pkl"] > 2**22 or archive.comment:
+            raise ValueError("it would grow while loading")
+        if damaged := archive.testzip():  # torch.load() does not compare the checksums
+            raise ValueError(f"wrong checksum in {damaged}")
+        promises = _Promises(archive.open(f"{folder}/data.pkl"))
+        promises.sizes = sizes
+        promises.load()
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote into the file, without running anything that it may contain.
+class _Promises(pickle.Unpickler):
+    """Reads the pickle of a checkpoint without making a tensor, to see what it promises.
 
-    Raises:
-        CheckpointError: if it is missing, damaged, unsafe or something else.
+    It may ask for harmless things only, and each tensor must claim the bytes that its record has:
+    torch 2.6 does not compare them and reads on in memory that belongs to others.
     """
-    try:
-        if not path.is_file():  # a pipe would be waited for
-            raise FileNotFoundError("no such file")
-        with open(path, "rb") as file:
-            start = file.read(23)
-            if start == b"version https://git-lfs":
-                raise CheckpointError("is a Git LFS pointer: run `git lfs pull`")
-            if not start.startswith(b"PK\3\4"):  # torch.save() writes zip archives
-                raise CheckpointError("is not a checkpoint: torch.save() did not write it")
-            check_archive(file)
-            file.seek(0)
-            # Random states belong on the CPU; load_state_dict() moves the others.
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CheckpointError(
-                "is not a checkpoint of this course: if it holds weights only, read it with "
-                "torch.load() and model.load_state_dict()"
-            )
-        if content.get("version") != VERSION:
-            raise CheckpointError(
-                f"has version {content.get('version')!r:.20}, not {VERSION}: load it with the "
-                "version of the course that wrote it"
-            )
-        return content
-    except CheckpointError as error:
-        raise CheckpointError(f"{path} {error}") from None
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"{path} holds more than tensors and plain values and could run a stranger's code, so "
-            "it was not loaded: ask its author for a state_dict"
-        ) from error
-    except Exception as error:  # a damaged file can fail in any way
-        raise CheckpointError(
-            f"{path} is missing, damaged or cut off ({error}): check the path or copy it again"
-        ) from error
+
+    sizes: dict[str, int]  # of the records
+
+    def find_class(self, module: str, name: str) -> Any:
+        wanted = f"{module}.{name}"
+        if module == "torch" and name.endswith("Storage"):
+            return getattr(torch, name.replace("Storage", "Tensor")).dtype.itemsize
+        if wanted == "torch._utils._rebuild_tensor_v2":
+            return _check_size
+        if wanted in ("collections.OrderedDict", "collections.Counter", "torch.Size"):
+            return super().find_class(module, name)
+        raise ValueError(f"it asks for {wanted!r:.80}, which could run a stranger's code")
+
+    def persistent_load(self, pid: Any) -> int:
+        _, itemsize, key, _, length = pid
+        if length * itemsize != self.sizes[f"data/{key}"]:
+            raise ValueError("a tensor claims other bytes than it has")
+        return length  # stands for the storage
 
 
-def _check_fit(content: dict[str, Any], model: nn.Module, parts: Parts) -> None:
-    saved = {name: tuple(tensor.shape) for name, tensor in content["model"].items()}
-    current = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    differ = [
-        f"{name!r:.80} is {saved.get(name, 'missing')} in the file and "
-        f"{current.get(name, 'missing')} in the model"
-        for name in current | saved
-        if saved.get(name) != current.get(name)
-    ]
-    if differ:
-        raise ValueError(
-            f"{len(differ)} of its tensors differ, such as: {'; '.join(differ[:3])}. Build the "
-            "model with the settings of its training"
-        )
-    for name, part in parts.items():
-        kind = content[name]["kind"] if content[name] else None
-        if part is not None and type(part).__name__ != kind:
-            raise ValueError(
-                f"its {name} is {kind!r:.40}, yours is {type(part).__name__}: build the same kind, "
-                f"or leave out {name}="
-            )
-    moments = content["optimizer"]["state"]["state"].values() if parts["optimizer"] else ()
-    for tensor in (value for state in moments for value in state.values()):
-        if isinstance(tensor, torch.Tensor) and tensor.numel() > tensor.untyped_storage().nbytes():
-            raise ValueError("its optimizer would grow while loading")
+def _check_size(length: int, offset: int, size: tuple[int, ...], *rest: Any) -> None:
+    if math.prod(map(float, size)) > length:  # float, since integers of any length take long
+        raise ValueError("a tensor would grow while loading")

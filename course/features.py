@@ -7,8 +7,6 @@ used again only if nothing has changed that they depend on; see `cache_key`.
 
 import copy
 import hashlib
-import os
-import tempfile
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
 from course import paths
+from course.checkpoint import write_whole
 from course.data import ClothingDataset, check_images
 from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
@@ -187,22 +186,12 @@ def read_kept(path: Path, key: str, targets: Tensor) -> tuple[Tensor, Tensor] | 
 
 
 def keep(path: Path, key: str, features: Tensor, targets: Tensor) -> None:
-    """Write beside `path`, then rename: another process sees a whole file or none."""
+    """Write what `read_kept` reads; another process sees a whole file or none."""
     content = safetensors.torch.save(
         {"features": features, "sha256": digest_of(key, features, targets)}
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".tmp")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_whole(path, content)
     except OSError as error:
         warnings.warn(
             f"the features could not be kept in {path.parent} ({error}), so the next call "

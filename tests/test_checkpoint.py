@@ -1,6 +1,7 @@
 """course.checkpoint: an exact resume, and a clear refusal of all that is not a checkpoint."""
 
 import contextlib
+import copy
 import hashlib
 import io
 import os
@@ -137,7 +138,7 @@ def test_scheduler_generator_and_history_are_optional(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(tmp_path / "run.pth", run.model, run.optimizer)
     assert (checkpoint.epoch, checkpoint.history) == (0, None)
     for name, part in (("scheduler", run.scheduler), ("generator", run.generator)):
-        with pytest.raises(CheckpointError, match=f"leave out {name}="):
+        with pytest.raises(CheckpointError, match=f"its {name} is None, not"):
             load_checkpoint(tmp_path / "run.pth", run.model, run.optimizer, **{name: part})
 
 
@@ -172,30 +173,20 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     assert run.load(tmp_path / "new" / "folder" / "run.pth") == 1
 
 
-@pytest.mark.parametrize("function", ["os.fsync", "os.replace"])
+FULL = OSError(28, "No space left on device")
+UNTOUCHED = r"run\.pth was not saved and is as it was \(.*: free some space"
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [("fsync", FULL, UNTOUCHED), ("replace", FULL, UNTOUCHED), ("fsync", KeyboardInterrupt(), "^$")],
+)
 def test_a_failed_save_leaves_the_older_checkpoint(
-    path: Path, monkeypatch: pytest.MonkeyPatch, function: str
+    path: Path, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException, words: str
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     before = path.read_bytes()
-    monkeypatch.setattr(function, full)
-    with pytest.raises(OSError, match=r"run\.pth could not be written .*No space left.*untouched"):
-        Run().save(path, epoch=3)
-    assert path.read_bytes() == before
-    assert os.listdir(path.parent) == ["run.pth"]
-
-
-def test_an_interrupted_save_leaves_the_older_checkpoint(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = path.read_bytes()
-    monkeypatch.setattr("os.fsync", stop)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(os, function, Mock(side_effect=error))
+    with pytest.raises(type(error), match=words):
         Run().save(path, epoch=3)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
@@ -206,13 +197,12 @@ def test_half_written_files_of_dead_processes_are_cleared(path: Path) -> None:
     dead.wait()
     leftover = path.with_name(f".run.pth.{dead.pid}.tmp")
     kept = [path.with_name(f".run.pth.{os.getppid()}.tmp"), path.with_name(".other.pth.1.tmp")]
+    kept += [path.with_name(f".run.pth.{word}.tmp") for word in ("no number", "9" * 30)]
     for file in (leftover, *kept):
         file.write_bytes(b"half")
     Run().save(path, epoch=3)
     assert not leftover.exists()
-    if os.name == "posix":  # elsewhere only an open file is kept
-        assert kept[0].exists()
-    assert kept[1].exists()
+    assert all(file.exists() for file in kept)
 
 
 def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +216,7 @@ def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPat
 
     before = path.read_bytes()
     monkeypatch.setattr("course.checkpoint.open", half, raising=False)
-    with pytest.raises(OSError, match=r"run\.pth could not be written .*No space left.*untouched"):
+    with pytest.raises(OSError, match=UNTOUCHED):
         Run().save(path, epoch=3)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
@@ -240,7 +230,7 @@ def test_a_folder_that_is_removed_while_saving(path: Path, monkeypatch: pytest.M
         replace(*arguments)
 
     monkeypatch.setattr("os.replace", remove)
-    with pytest.raises(OSError, match=r"run\.pth could not be written \(.*run\.pth"):
+    with pytest.raises(OSError, match=UNTOUCHED):
         Run().save(path, epoch=3)
     assert not path.parent.exists()
     monkeypatch.undo()
@@ -263,9 +253,7 @@ def test_a_folder_that_may_only_be_read(path: Path, monkeypatch: pytest.MonkeyPa
         else:
             stack.callback(path.parent.chmod, 0o755)
             path.parent.chmod(0o555)
-        with pytest.raises(
-            OSError, match=r"run\.pth could not be written .*[Pp]ermission.*may write"
-        ):
+        with pytest.raises(OSError, match=r"run\.pth was not saved .*[Pp]ermission.* elsewhere"):
             Run().save(path, epoch=3)
         assert path.read_bytes() == before
         assert os.listdir(path.parent) == ["run.pth"]
@@ -303,7 +291,7 @@ def test_inside_an_epoch_too(tmp_path: Path, done: int) -> None:
 
 def test_a_folder_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"not a folder")
-    with pytest.raises(OSError, match="could not be written"):
+    with pytest.raises(OSError, match="was not saved"):
         Run().save(tmp_path / "file" / "run.pth", epoch=1)
 
 
@@ -312,7 +300,7 @@ def test_what_could_not_be_loaded_is_not_saved(path: Path) -> None:
     before = path.read_bytes()
     for group in run.optimizer.param_groups:
         group["lr"] = np.float64(0.01)  # what np.logspace() gives
-    with pytest.raises(CheckpointError, match=r"numpy.*turn NumPy numbers into float"):
+    with pytest.raises(CheckpointError, match=r"numpy.*: use float\(\)"):
         run.save(path, epoch=3)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
@@ -356,14 +344,14 @@ def test_a_git_lfs_pointer(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"epoch": 1})])
 def test_other_files(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    refused(path, "is not a checkpoint")
+    refused(path, "torch.save.. did not write it")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_a_truncated_file(path: Path, share: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: 4 + int(share * (len(content) - 5))])
-    refused(path, "damaged or cut off")
+    refused(path, "damaged")
 
 
 def test_one_wrong_bit(path: Path) -> None:
@@ -374,71 +362,48 @@ def test_one_wrong_bit(path: Path) -> None:
     refused(path, "wrong checksum")
 
 
-class Payload:
-    def __init__(self, marker: Path) -> None:
-        self.marker = str(marker)
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (self.marker,)
-
-
-@pytest.mark.parametrize(
-    "save", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))]
-)
-def test_hostile_files_do_not_run(tmp_path: Path, save) -> None:  # type: ignore[no-untyped-def]
-    save(
-        {"format": "pytorch-course checkpoint", "model": Payload(tmp_path / "ran")},
-        tmp_path / "x.pth",
-    )
-    refused(tmp_path / "x.pth", "stranger's code|not a checkpoint")
-    assert not (tmp_path / "ran").exists()
-    torch.save(Payload(tmp_path / "ran"), tmp_path / "y.pth")
-    torch.load(tmp_path / "y.pth", weights_only=False)  # the payload is a real one
-    assert (tmp_path / "ran").exists()
-
-
 def test_weights_alone(path: Path) -> None:
     torch.save(Run().model.state_dict(), path)
-    refused(path, "holds weights only")
+    refused(path, "no checkpoint: weights go to load_state_dict")
     torch.save([1, 2, 3], path)
-    refused(path, "not a checkpoint of this course")
+    refused(path, "no checkpoint")
 
 
 def test_another_format_version(path: Path) -> None:
     torch.save({**torch.load(path, weights_only=True), "version": 1}, path)
-    refused(path, "has version 1, not 2: load it with the version of the course that wrote it")
+    refused(path, "has version 1, not 2: use the course that wrote it")
 
 
 # --- Checkpoints that do not fit
 
 
-def test_other_shapes(path: Path) -> None:
-    model = Run(num_hidden=4).model
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    expected = (
-        r"7 of its tensors differ.*'0\.weight' is \(16, 8\) in the file and \(4, 8\) in the model"
-    )
-    with pytest.raises(CheckpointError, match=expected):
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            Run(num_hidden=4).model,
+            r"0\.weight.*\[16, 8\]\) from checkpoint.*is torch.Size\(\[4, 8\]\)",
+        ),
+        (nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)), r"Missing.*2\.weight"),
+    ],
+)
+def test_another_model(path: Path, model: nn.Module, expected: str) -> None:
+    before = copy.deepcopy(model)
+    with pytest.raises(CheckpointError, match=expected + ".*: build and pass what was saved in it"):
         load_checkpoint(path, model)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-
-
-def test_other_names(path: Path) -> None:
-    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
-    with pytest.raises(CheckpointError, match=r"'2\.weight' is missing in the file and \(3, 16\)"):
-        load_checkpoint(path, model)
+    assert_same(model, before)
 
 
 def test_another_optimizer_or_scheduler(path: Path) -> None:
     run = Run()
-    before = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    before = copy.deepcopy(run.model)
     sgd = torch.optim.SGD(run.model.parameters(), lr=0.1)
-    with pytest.raises(CheckpointError, match="its optimizer is 'Adam', yours is SGD"):
+    with pytest.raises(CheckpointError, match="its optimizer is Adam, not SGD"):
         load_checkpoint(path, run.model, sgd)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(run.optimizer, T_max=3)
-    with pytest.raises(CheckpointError, match="is 'StepLR', yours is CosineAnnealingLR"):
+    with pytest.raises(CheckpointError, match="its scheduler is StepLR, not CosineAnnealingLR"):
         load_checkpoint(path, run.model, run.optimizer, scheduler=cosine)
     fewer = torch.optim.Adam(list(run.model.parameters())[:2], lr=0.1)
     with pytest.raises(CheckpointError, match="parameter group"):
         load_checkpoint(path, run.model, fewer)
-    assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
+    assert_same(run.model, before)

@@ -92,6 +92,22 @@ def larger_view(content: bytes) -> bytes:
     )
 
 
+def long_sizes(content: bytes) -> bytes:
+    """A tensor of 100,000 dimensions, each a number of 100 bits."""
+    old = zipfile.ZipFile(io.BytesIO(content)).read("archive/data.pkl")
+    many = b"(" + (b"\x8a\x0d" + b"\x7f" * 13) * 100_000 + b"t"
+    assert b"K\x04K\x08\x86" in old
+    return rebuilt(content, {"archive/data.pkl": old.replace(b"K\x04K\x08\x86", many, 1)})
+
+
+def twice(content: bytes) -> bytes:
+    """Two records of one name: which one is meant?"""
+    buffer = io.BytesIO(content)
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("archive/data/0", bytes(128))
+    return buffer.getvalue()
+
+
 def changed(content: bytes, **changes: Any) -> bytes:
     return torch_file({**torch.load(io.BytesIO(content), weights_only=True), **changes})
 
@@ -170,6 +186,9 @@ def hostile(folder: Path) -> dict[str, bytes]:
         ),
         "random state of nothing": changed(good, torch_random=torch.zeros(3)),
         "no history": changed(good, history={"__class__": 1}),
+        "version as a tensor": changed(good, version=torch.zeros(3)),
+        "two records of one name": twice(good),
+        "sizes that take long to multiply": long_sizes(good),
         "version as a novel": changed(good, version="1\n\x1b[2J" * 100_000),
         "slip": rebuilt(good, {f"archive/{slip}": b"x"}),
         "absolute": rebuilt(good, {f"/tmp/{MARKER}": b"x"}),
@@ -244,12 +263,16 @@ def test_at_least_twelve_and_each_is_refused_by_name(results: dict[str, str]) ->
 def test_some_in_this_process_too(tmp_path: Path) -> None:
     files = hostile(tmp_path)
     for name, match in {
-        "slip": "stranger's code",
-        "second pickle": "stranger's code",
-        "long pickle": "stranger's code",
+        "slip": "such records",
+        "second pickle": "such records",
+        "long pickle": "would grow",
+        "os.mkdir": "stranger's code",
         "bomb": "would grow",
+        "lying record": "would grow",
+        "more numbers than bytes": "claims other bytes",
         "position beside the numbers": "no such random state",
         "moments that would unfold": "would grow",
+        "sizes that take long to multiply": "would grow",
     }.items():
         (tmp_path / "x.pth").write_bytes(files[name])
         with pytest.raises(CheckpointError, match=match):
