@@ -88,8 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     if more and args.run is not lab:
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     args.words, args.more = words, more
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
     try:
         return args.run(args)
     except ValueError as error:
@@ -98,15 +99,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        for number in signals:  # torchrun repeats the signal of the terminal
+            signal.signal(number, signal.SIG_IGN)
         print("\nStopped. Nothing half-done was kept.", file=sys.stderr)
         return 130
-
-
-def interrupt(*_: object) -> NoReturn:
-    """Stop, but only once: torchrun repeats the signal, which would come into the tidying up."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def download(args: Namespace) -> int:

@@ -124,10 +124,9 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
         dist.barrier()
     # As a part of the optimizer, this gets into every checkpoint.
     optimizer = Adam([{"params": network.parameters(), "about": about}], lr=args.learning_rate)
-    loader_options = (args.batch_size, args.workers, args.seed)
-    train_loader, val_loader = data.make_loaders(train, val, *loader_options)
+    loader, val_loader = data.make_loaders(train, val, args.batch_size, args.workers, args.seed)
     _, test_loader = data.make_loaders(train, test, args.batch_size)
-    generator: Any = train_loader.generator
+    generator: Any = loader.generator
     position = checkpoint.Checkpoint(0, History(), [])
     if args.resume:
         position = checkpoint.load_checkpoint(
@@ -166,9 +165,9 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
     try:
         while position.epoch < args.epochs:
             title, start = f"epoch {position.epoch + 1}/{args.epochs}", time.perf_counter()
-            rest = checkpoint.remaining_batches(train_loader, len(losses))
+            rest = checkpoint.remaining_batches(loader, len(losses))
             hide = True if rank > 0 else None  # None: only a terminal gets a bar
-            bar = tqdm(rest, title, len(train_loader), False, initial=len(losses), disable=hide)
+            bar = tqdm(rest, title, len(loader), False, initial=len(losses), disable=hide)
             for inputs, targets in bar:
                 size = len(targets)
                 share = slice(rank, None, world) if size % world == 0 else slice(None)
@@ -215,8 +214,8 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
 def command(*words: str) -> str:
     """A line to paste into a terminal."""
     world = os.environ.get("WORLD_SIZE", "1")
-    several = world != "1" and words[0] == "train"
-    start = f"torchrun --nproc-per-node={world}" if several else "python"
+    alone = world == "1" or words[0] != "train"
+    start = "python" if alone else f"torchrun --nproc-per-node={world}"
     join = subprocess.list2cmdline if os.name == "nt" else shlex.join
     return f"{start} -m course {join(words)}"
 
