@@ -6,6 +6,8 @@ import stat
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,10 @@ from torchvision import datasets, transforms
 from course import paths
 
 IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-"""What Pillow may decode. It knows many more, and starts Ghostscript for EPS."""
-MAX_PIXELS = 65_000_000
-"""Enough for cameras of 64 megapixels. Reading one this large takes about 1 GB for a moment."""
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")  # Pillow knows more, also unsafe
+MAX_PIXELS = 65_000_000  # cameras have up to 64 million; reading that takes 1 GB for a moment
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-FASHION_MEAN, FASHION_STD = 0.2860, 0.3530
-"""Mean and standard deviation of the 60,000 training pictures; notebook 03 computes them."""
+FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the training pictures; notebook 03 computes them
 FASHION_CLASSES: list[str] = list(datasets.FashionMNIST.classes)
 
 
@@ -40,7 +39,6 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
     files that are not pictures by their name are left out.
 
     Args:
-        data_dir: the folder that holds the class folders.
         transform: called with an RGB PIL image; what it returns is what ``dataset[i]`` gives.
 
     Raises:
@@ -53,14 +51,10 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
     ) -> None:
         self.data_dir = Path(data_dir)
         self.transform = transform
-        self.image_paths: list[Path] = []
-        self.labels: list[int] = []
         self.classes = find_classes(self.data_dir)
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-        for name in self.classes:
-            image_paths = find_images(self.data_dir / name)
-            self.image_paths += image_paths
-            self.labels += [self.class_to_idx[name]] * len(image_paths)
+        self.image_paths = [p for name in self.classes for p in find_images(self.data_dir / name)]
+        self.labels = [self.class_to_idx[path.parent.name] for path in self.image_paths]
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -73,65 +67,36 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
 
 
 def find_classes(data_dir: Path) -> list[str]:
-    """The names of the class folders in `data_dir`, sorted, without hidden ones.
-
-    Raises:
-        FileNotFoundError: if the folder does not exist or holds no folder.
-        ValueError: if names differ only by case: many computers take such folders for one.
-    """
+    """The names of the class folders in `data_dir`, sorted, without hidden ones."""
+    place = repr(str(data_dir))
     if not data_dir.is_dir():
-        raise FileNotFoundError(
-            f"no folder {str(data_dir)!r}: check the path, or call download_photos()"
-        )
-    folders = [entry.name for entry in data_dir.iterdir() if entry.is_dir()]
-    classes = sorted(name for name in folders if name[0] != ".")
+        raise FileNotFoundError(f"no folder {place}: check the path, or call download_photos()")
+    classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
     if not classes:
-        raise FileNotFoundError(
-            f"{str(data_dir)!r} holds no class folder: put the pictures into one folder a class, "
-            f"such as {str(data_dir / 'dress')!r}"
-        )
-    twins = [name for name in classes if [n.lower() for n in classes].count(name.lower()) > 1]
-    if twins:
-        raise ValueError(
-            f"class folders in {str(data_dir)!r} differ only by case, {', '.join(map(repr, twins))}"
-            ": rename one, or move its pictures into the other"
-        )
+        raise FileNotFoundError(f"{place} holds no class folder: put pictures into one for a class")
+    if len({name.lower() for name in classes}) < len(classes):  # one folder on many computers
+        raise ValueError(f"class folders in {place} differ only by case: rename some of {classes}")
     return classes
 
 
 def find_images(class_dir: Path) -> list[Path]:
-    """The picture files that lie directly in the folder of one class, sorted by name.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
-    entries = sorted(class_dir.iterdir(), key=lambda entry: entry.name)
-    images = [e for e in entries if e.suffix.lower() in IMAGE_EXTENSIONS and e.name[0] != "."]
-    images = [image for image in images if image.is_file()]
+    """The picture files that lie directly in the folder of one class, sorted by name."""
+    files = sorted(path for path in class_dir.iterdir() if path.is_file())
+    images = [f for f in files if f.suffix.lower() in IMAGE_EXTENSIONS and f.name[0] != "."]
     if not images:
-        remedy = "add some or remove the folder"
-        if any(entry.is_dir() for entry in entries):
-            remedy = (
-                f"it holds folders, so perhaps {str(class_dir)!r} is the data_dir that you want"
-            )
-        raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
+        raise FileNotFoundError(
+            f"{str(class_dir)!r} holds no picture (by its name): add some or remove the folder; "
+            "if it holds the class folders, it is the data_dir that you want"
+        )
     return images
 
 
 def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
-    """Read a picture of any kind as upright 8-bit RGB.
-
-    The rotation that a camera notes in EXIF is applied. Transparent pixels become white. 16-bit
-    greyscale is scaled to 8 bits.
-
-    Args:
-        only_check: decode a JPEG at an eighth of its size: a small picture, but several times
-            faster, and damage is found all the same.
+    """Read a picture of any kind as upright RGB; to check a JPEG, an eighth of its size will do.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageFileError: if the file is empty, truncated, not a picture of `IMAGE_FORMATS`, neither
-            8- nor 16-bit, or of more than `MAX_PIXELS`, as decompression bombs are.
+        ImageFileError: if it is damaged, not of `IMAGE_FORMATS` or has more than `MAX_PIXELS`.
     """
     try:
         status = os.stat(path)
@@ -155,43 +120,25 @@ def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """What `load_image` does with a picture that is already open."""
+    """Apply the rotation in EXIF, scale 16-bit grey to 8 bits, turn transparent into white."""
     image = ImageOps.exif_transpose(image)
     if image.mode[0] in "IF":  # one channel of more than 8 bits
-        image = _to_8_bit(image)
+        values = np.asarray(image)
+        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+            raise ValueError("its values are neither 8- nor 16-bit")
+        image = Image.fromarray((values // 256).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image)
-    low, high = values.min(), values.max()
-    if image.mode == "F" or low < 0 or high > 65535:
-        raise ValueError(f"its values from {low:g} to {high:g} are neither 8- nor 16-bit")
-    return Image.fromarray((values // 256).astype(np.uint8))
-
-
 def check_images(dataset: ClothingDataset) -> None:
-    """Decode every picture once, small, so that a damaged one is found before training starts.
-
-    Raises:
-        ImageFileError: names the first damaged picture and says how many there are.
-    """
-
-    def problem(path: Path) -> ImageFileError | None:
-        try:
-            load_image(path, only_check=True)
-            return None
-        except ImageFileError as error:
-            return error
-
+    """Decode every picture once, small; the first damaged one is an ImageFileError."""
+    check = partial(load_image, only_check=True)
     with ThreadPoolExecutor(4) as pool:  # not more, because each may hold a huge picture
-        problems = [error for error in pool.map(problem, dataset.image_paths) if error]
-    if problems:
-        more = f" ({len(problems)} damaged pictures in all)" if len(problems) > 1 else ""
-        raise ImageFileError(f"{problems[0]}{more}") from problems[0]
+        for _ in pool.map(check, dataset.image_paths):
+            pass
 
 
 def photo_transform(size: int = 224) -> transforms.Compose:
@@ -217,7 +164,7 @@ def make_loaders(
     """A shuffled loader for training and an ordered one for validation.
 
     Args:
-        num_workers: processes that load pictures beside the one that trains; 0 for none.
+        num_workers: processes that load pictures beside the one that trains.
         seed: of the shuffling, so that a second run sees the same batches.
 
     Raises:
@@ -226,27 +173,24 @@ def make_loaders(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    folders = [whole for whole in map(_whole, (train_dataset, val_dataset)) if whole is not None]
-    if len(folders) == 2:
-        only_one = set(folders[0].classes) ^ set(folders[1].classes)
-        if only_one:
-            raise ValueError(
-                f"{str(folders[0].data_dir)!r} and {str(folders[1].data_dir)!r} hold different "
-                f"classes: only one of them has {', '.join(map(repr, sorted(only_one)))}. Rename, "
-                "add or remove class folders"
-            )
-    for dataset in dict.fromkeys(folders):  # each once, also when both are parts of one
-        check_images(dataset)
+    train, val = _photos_behind(train_dataset), _photos_behind(val_dataset)
+    if train and val and train.classes != val.classes:
+        raise ValueError(
+            f"{str(train.data_dir)!r} and {str(val.data_dir)!r} hold different classes; only one "
+            f"of them has {sorted(set(train.classes) ^ set(val.classes))}: rename or add folders"
+        )
+    for photos in dict.fromkeys([train, val]):  # once, also when both are parts of one
+        if photos:
+            check_images(photos)
     generator = torch.Generator().manual_seed(seed)
-    train_loader = DataLoader(
-        train_dataset, batch_size, shuffle=True, num_workers=num_workers, generator=generator
-    )
-    val_loader = DataLoader(val_dataset, batch_size, shuffle=False, num_workers=num_workers)
+    options: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers}
+    train_loader = DataLoader(train_dataset, shuffle=True, generator=generator, **options)
+    val_loader = DataLoader(val_dataset, shuffle=False, **options)
     return train_loader, val_loader
 
 
-def _whole(dataset: Dataset[Any]) -> ClothingDataset | None:
-    """The photos behind `dataset`, which may be a part made by ``random_split``."""
+def _photos_behind(dataset: Dataset[Any]) -> ClothingDataset | None:
+    """The whole dataset of photos, if `dataset` is one or a part made by ``random_split``."""
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return dataset if isinstance(dataset, ClothingDataset) else None
@@ -255,19 +199,12 @@ def _whole(dataset: Dataset[Any]) -> ClothingDataset | None:
 def fashion_mnist(
     train: bool, transform: Callable[[Image.Image], Any] | None = None
 ) -> datasets.FashionMNIST:
-    """Fashion-MNIST as torchvision gives it: 60,000 training or 10,000 test pictures, 28 x 28.
+    """Fashion-MNIST: 60,000 training or 10,000 test pictures, 28 x 28.
 
     The archives are part of the course; torchvision verifies and unpacks them, with no network.
     """
-    return datasets.FashionMNIST(
-        _fashion_mnist_folder(), train=train, transform=transform, download=True
-    )
-
-
-def _fashion_mnist_folder() -> Path:
-    """Copies of the archives, unpacked in the cache; the folder appears whole or not at all."""
     folder = paths.CACHE / "fashion-mnist"
-    if not folder.is_dir():
+    if not folder.is_dir():  # it appears whole or not at all, also for two processes at once
         paths.CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=paths.CACHE) as temporary:
             raw = Path(temporary, "whole", "FashionMNIST", "raw")
@@ -275,19 +212,15 @@ def _fashion_mnist_folder() -> Path:
             for archive in (paths.SHIPPED_DATASETS / "FashionMNIST" / "raw").glob("*.gz"):
                 shutil.copyfile(archive, raw / archive.name)
             datasets.FashionMNIST(Path(temporary, "whole"), download=True)
-            try:
-                os.rename(Path(temporary, "whole"), folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was faster
-                    raise
-    return folder
+            with suppress(OSError):  # the other process was faster
+                Path(temporary, "whole").rename(folder)
+    return datasets.FashionMNIST(folder, train=train, transform=transform, download=True)
 
 
 def fashion_mnist_tensors(train: bool) -> TensorDataset:
     """Fashion-MNIST in memory: ``(N, 1, 28, 28)`` float32, normalised, and int64 ``(N,)`` targets.
 
-    Transforming all pictures at once, instead of each when it is asked for, makes small models
-    train several times faster.
+    Small models train several times faster than when each picture is transformed on demand.
     """
     dataset = fashion_mnist(train)
     images = dataset.data.unsqueeze(1).float() / 255

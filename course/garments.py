@@ -1,7 +1,6 @@
-"""The pattern book of the drawn garments: how a dress, a hat or a shirt is cut.
+"""How the drawn garments are cut; `course.sketches` takes their pictures.
 
-A garment is a list of pieces of cloth that lie on each other, cut in rough centimetres: x from the
-middle to the side, y from the shoulders or the waist down. `course.sketches` takes its picture.
+In rough centimetres: x from the middle to the side, y from the shoulders or the waist down.
 """
 
 from collections.abc import Callable
@@ -11,17 +10,13 @@ from typing import Any
 
 import numpy as np
 
-CLOTH, TRIM, LINING = range(3)
-"""Inks: the main colour with its pattern, and two plain ones."""
+CLOTH, TRIM, LINING = range(3)  # inks: the main colour with its pattern, and two plain ones
 Point = tuple[float, ...]
 """``(x, y)``, or ``(x, y, bulge)`` if the edge to the next point bulges outwards, in percent."""
 
 
 class Garment(Random):
-    """Dice that also keep the pieces cut with their help, as ``(points, look)``.
-
-    A look may have an `ink`, a `shade` in percent and, for lines, a `width`.
-    """
+    """Dice that keep the `pieces` cut with their help: points and their ink, shade and width."""
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)  # a text gives the same numbers in every Python on every system

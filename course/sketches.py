@@ -1,11 +1,8 @@
 """Garments drawn by code, for places where the clothing photos cannot be had.
 
-`course.garments` cuts them. Here they are laid on a floor, a lamp is switched on, and a picture is
-taken that is about as good as those that people send.
+`course.garments` cuts them. Here they are laid on a floor and their picture is taken.
 """
 
-import contextlib
-import os
 import tempfile
 from math import cos, pi, sin
 from pathlib import Path
@@ -19,21 +16,13 @@ from course import paths
 from course.download import DownloadError, download_photos, short_reason
 from course.garments import CLASSES, CLOTH, LINING, TRIM, Garment
 
-COUNTS = {"train": 60, "validation": 10, "test": 15}
-"""Pictures a class."""
-STYLE = "style-1.txt"
-"""A file in the folder. With a new name, folders drawn in the old style are drawn again."""
+COUNTS = {"train": 60, "validation": 10, "test": 15}  # pictures a class
 
 
 def draw_garment(name: str, seed: int) -> Image.Image:
     """One RGB picture of about 216 x 288, always the same for the same class name and `seed`."""
-    garment = Garment(f"{name} {seed}")
-    CLASSES[name](garment)
-    return photograph(garment)
-
-
-def photograph(g: Garment) -> Image.Image:
-    """Floor, shadow, garment, folds and light, one after the other."""
+    g = Garment(f"{name} {seed}")
+    CLASSES[name](g)
     size = g.choice([(216, 288), (225, 300), (216, 270)])
     angle = g.gauss(0, 0.1) if g.random() < 0.9 else g.uniform(-0.8, 0.8)
     cloth, trim, lining, shade = lay_out(g, size, angle)
@@ -126,53 +115,30 @@ def pattern(g: Garment, size: tuple[int, int], angle: float, main: Any, second: 
 
 
 def draw_garments(folder: Path = paths.SKETCHES) -> Path:
-    """Return the folder of the drawn garments, and draw them first if they are not there.
+    """Return the folder of the drawn garments, and draw them first if it is not there.
 
-    It is arranged like that of the photos. It appears whole or not at all; an incomplete one is
-    replaced.
-
-    Raises:
-        OSError: if the disk is full or the folder cannot be written; the message names it.
+    It is arranged like that of the photos, and appears whole or not at all: an OSError says why.
     """
-    if is_complete(folder):
+    if folder.is_dir():
         return folder
     jobs = [(s, name, i) for s, count in COUNTS.items() for name in CLASSES for i in range(count)]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".garments-", dir=folder.parent) as temporary:
-            drawn = Path(temporary, "drawn")
             for seed, (split, name, i) in enumerate(tqdm(jobs, "drawing", unit="picture")):
-                path = drawn / split / name / f"{i:04}.jpg"
+                path = Path(temporary, "drawn", split, name, f"{i:04}.jpg")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 draw_garment(name, seed).save(path, quality=88)
-            (drawn / STYLE).touch()
-            if not is_complete(folder):
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(folder, Path(temporary, "incomplete"))
-            os.replace(drawn, folder)
+            Path(temporary, "drawn").replace(folder)
     except OSError as error:
-        if not is_complete(folder):  # else another process was faster, and its pictures will do
-            raise OSError(
-                f"the garments could not be drawn into {folder}: {error}. Free some space or set "
-                "COURSE_DATASETS to a folder that can be written, then run this again"
-            ) from error
+        if not folder.is_dir():  # else another process was faster, and its pictures will do
+            remedy = "free some space or set COURSE_DATASETS to a folder that can be written"
+            raise OSError(f"{folder} could not be drawn: {error}; {remedy}") from error
     return folder
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether all pictures are there, in today's style. Counts names, reads no file."""
-    folders = [(folder / split / name, n) for split, n in COUNTS.items() for name in CLASSES]
-    return (folder / STYLE).is_file() and all(len(list(f.glob("*.jpg"))) == n for f, n in folders)
-
-
 def photos_or_sketches() -> Path:
-    """The clothing photos if they are here or can be fetched, else the drawn garments.
-
-    Prints one line that says which.
-
-    Raises:
-        OSError: see `draw_garments`.
-    """
+    """The clothing photos, or else the drawn garments; prints one line that says which."""
     try:
         folder = download_photos()
         print(f"Pictures: the clothing photos in {folder}.")

@@ -145,7 +145,7 @@ def test_a_file_is_not_a_folder(folder):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no class folder: put the pictures into"):
+    with pytest.raises(FileNotFoundError, match="holds no class folder: put pictures into"):
         ClothingDataset(tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_empty_class_folder(folder):
 
 def test_one_folder_too_high(folder):
     with pytest.raises(
-        FileNotFoundError, match=r"train' holds no picture .*train' is the data_dir that you want"
+        FileNotFoundError, match=r"train' holds no picture .*, it is the data_dir that you want"
     ):
         ClothingDataset(folder)
 
@@ -323,11 +323,11 @@ DAMAGED = {
     "bomb.png": (bomb, "decompression bomb"),
     "float.tif": (
         lambda path: Image.fromarray(np.linspace(0, 1, 6, dtype=np.float32)[None]).save(path),
-        "values from 0 to 1 are neither 8- nor 16-bit",
+        "its values are neither 8- nor 16-bit",
     ),
     "int32.tif": (
         lambda path: Image.fromarray(np.array([[0, 70_000]], dtype=np.int32)).save(path),
-        "values from 0 to 70000 are neither",
+        "its values are neither",
     ),
 }
 
@@ -362,10 +362,10 @@ def test_a_folder_is_no_picture(tmp_path):
         load_image(tmp_path)
 
 
-def test_the_number_of_damaged_pictures_is_told(folder):
+def test_the_first_of_several_damaged_pictures_is_named(folder):
     for i in range(3):
         (folder / "train" / "hat" / f"{i}.jpg").write_bytes(b"")
-    with pytest.raises(ImageFileError, match=r"0\.jpg.* \(3 damaged pictures in all\)"):
+    with pytest.raises(ImageFileError, match=r"hat.0\.jpg"):
         check_images(ClothingDataset(folder / "train"))
 
 
@@ -391,7 +391,7 @@ def assert_every_cut_is_found(sources, dataset_dir, draw):
     for path in dataset.image_paths:
         with pytest.raises(ImageFileError, match=re.escape(path.name)):
             load_image(path)
-    with pytest.raises(ImageFileError, match=f"{count} damaged pictures in all"):
+    with pytest.raises(ImageFileError, match=re.escape(dataset.image_paths[0].name)):
         check_images(dataset)
 
 
@@ -441,7 +441,7 @@ def test_different_classes_are_named(folder):
     (folder / "validation" / "skirt").mkdir()
     noise().save(folder / "validation" / "skirt" / "0.png")
     with pytest.raises(
-        ValueError, match=r"different classes.*only one of them has 'hat', 'skirt'\."
+        ValueError, match=r"different classes; only one of them has \['hat', 'skirt'\]: rename"
     ):
         make_loaders(ClothingDataset(folder / "train"), ClothingDataset(folder / "validation"))
 

@@ -86,7 +86,7 @@ def test_the_explorer_shows_the_chosen_head(trials):
 def test_the_explorer_says_what_was_not_tried(trials):
     rate, size, dropout, verdict, picture = grid_explorer(trials[:-1]).children
     rate.value, size.value, dropout.value = 0.01, 4, 0.5
-    assert verdict.value == "This combination was not tried."
+    assert "This combination was not tried." in verdict.value
     assert picture.value == ""
 
 

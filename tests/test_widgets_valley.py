@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from course import widgets
 from course.widgets import descent_verdict, learning_rate_valley
 
 
@@ -67,12 +66,3 @@ def test_each_position_draws_its_own_picture(panel):
         seen.append(picture.value)
     assert len(set(seen)) == 3
     assert seen[0] == seen[3]
-
-
-def test_a_move_draws_the_lines_only(panel):
-    """What stays the same is drawn once, when the panel is made; that keeps the slider quick."""
-    slider = panel.children[0]
-    drawn = widgets._valley_canvas.cache_info().misses
-    for i in range(10):
-        slider.value = 0.305 + i / 50
-    assert widgets._valley_canvas.cache_info().misses == drawn
