@@ -97,8 +97,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             os.fsync(file.fileno())  # on the disk, not only on its way there
         os.replace(temporary, path)  # in one step: a reader sees the old file or the new one
     finally:
-        with suppress(OSError):  # after a good end there is none
-            temporary.unlink()
+        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(

@@ -13,36 +13,23 @@ import textwrap
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from course import paths
 from course.fetch import MAX_BYTES, fetch
 
-PHOTOS_URL = (
+PHOTOS_URL = (  # CC0, as they were at one commit, about 100 MB
     "https://github.com/alexeygrigorev/clothing-dataset-small/archive/"
     "11961516512414bf9f6c150a832cfd21b54a6b54.zip"
 )
-"""The photos (CC0) as they were at one commit, about 100 MB."""
-
 PHOTOS_DIGEST = "f8667cfe4a397f1be854d7d6c56118e4eaf6e9654ac37940e443dec3b4e55721"
-"""What `folder_digest` gives for the photos."""
-
 PHOTO_COUNTS = {"train": 3068, "validation": 341, "test": 372}
-PHOTO_CLASSES = {
-    "dress", "hat", "longsleeve", "outwear", "pants",
-    "shirt", "shoes", "shorts", "skirt", "t-shirt",
-}  # fmt: skip
-
+# MobileNet_V2_Weights.IMAGENET1K_V1 of torchvision, about 14 MB
 WEIGHTS_URL = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
-"""``MobileNet_V2_Weights.IMAGENET1K_V1`` of torchvision, about 14 MB."""
-
-MAX_FILES = 10_000
-"""Far more than the photos need. An archive that claims more is not theirs."""
-
-ELSEWHERE = "try another network"
-AGAIN = "then run: python -m course download"
+PACKING = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # others can take much memory
+UNSAFE = re.compile(r"^/|\\|:|(^|/)\.\.(/|$)")  # names of files outside, on some system
 
 
 class DownloadError(RuntimeError):
@@ -58,67 +45,52 @@ def download_photos() -> Path:
     """Return the folder of the clothing photos, and fetch them first if they are not there.
 
     Raises:
-        DownloadError: if they cannot be fetched, are damaged, or an incomplete folder is in the
-            way. Nothing half-done is left behind.
+        DownloadError: if they cannot be fetched or are damaged. Nothing half-done is left.
     """
-    destination = paths.PHOTOS
-    problem = _photos_problem(destination)
-    if not problem:
-        return destination
-    by_hand = (
-        f"By hand: unpack the zip from {PHOTOS_URL} and rename the folder in it to {destination}, "
-        f"so that {destination / 'train'} exists."
-    )
-    if destination.exists():
-        raise DownloadError(
-            f"{destination} is not complete: {problem}; move or delete it, {AGAIN}. {by_hand}"
-        )
-    with _work_folder("The clothing photos", destination, "COURSE_DATASETS", by_hand) as folder:
+    photos = paths.PHOTOS
+    if _is_complete(photos):
+        return photos
+    with _work_folder(PHOTOS_URL, photos, "COURSE_DATASETS") as folder:
+        if photos.exists():
+            raise ValueError(f"what is there is not {PHOTO_COUNTS} photos; move or delete it")
         fetch(PHOTOS_URL, folder / "photos.zip")
         _unpack(folder / "photos.zip", folder / "unpacked")
         if folder_digest(folder / "unpacked") != PHOTOS_DIGEST:
-            raise ValueError(f"what arrived is not the expected photos; {ELSEWHERE}")
-        _move(folder / "unpacked", destination, lambda: not _photos_problem(destination))
-    return destination
+            raise ValueError("what arrived is not the expected photos; try another network")
+        try:
+            (folder / "unpacked").replace(photos)
+        except OSError:
+            if not _is_complete(photos):  # else another process was faster: use its copy
+                raise
+    return photos
 
 
 def weights_path() -> Path:
     """Where torchvision looks for the weights: in the folder of torch.hub (``TORCH_HOME``)."""
     import torch  # takes seconds, which the photos need not wait for
 
-    return Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(WEIGHTS_URL).name)
+    return Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_URL.rpartition("/")[2])
 
 
 def download_weights() -> Path:
     """Return the file of MobileNetV2's ImageNet weights, and fetch it first if it is not there.
 
-    As torch.hub does, it compares the SHA-256 digest of a new file with the one in its name.
-
-    Raises:
-        DownloadError: if it cannot be fetched, or a file of this name holds something else.
+    Its SHA-256 digest has to begin as its name ends; else, or without network, a DownloadError.
     """
     path = weights_path()
-    by_hand = f"By hand: save {WEIGHTS_URL} as {path}."
     if path.is_file():
-        with path.open("rb") as file:  # torch.save has an old format, and one that is a zip
-            if file.read(1) == b"\x80" or zipfile.is_zipfile(file):
-                return path
-        raise DownloadError(f"{path} is damaged or something else; delete it, {AGAIN}. {by_hand}")
-    with _work_folder("The weights of MobileNetV2", path, "TORCH_HOME", by_hand) as folder:
+        return path
+    with _work_folder(WEIGHTS_URL, path, "TORCH_HOME") as folder:
         fetch(WEIGHTS_URL, folder / "weights")
         digest = hashlib.sha256((folder / "weights").read_bytes()).hexdigest()
         if not digest.startswith(path.stem.rpartition("-")[2]):
-            raise ValueError(f"what arrived is not the expected weights; {ELSEWHERE}")
-        _move(folder / "weights", path, path.is_file)
+            raise ValueError("what arrived is not the expected weights; try another network")
+        (folder / "weights").replace(path)
     return path
 
 
 def folder_digest(folder: Path) -> str:
-    """One SHA-256 digest for names and contents of all photos in `folder`.
-
-    The same in a terminal, inside the folder:
-    ``find * -name '*.jpg' | LC_ALL=C sort | xargs sha256sum | sha256sum``.
-    """
+    """One SHA-256 digest for names and contents of all photos in `folder`."""
     digest = hashlib.sha256()
     for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpg")):
         content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -126,25 +98,15 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _photos_problem(folder: Path) -> str:
-    """What keeps `folder` from being complete, or an empty string. Counts names, reads no file."""
-    for split, expected in PHOTO_COUNTS.items():
-        photos = [path for path in folder.glob(f"{split}/*/*.jpg") if path.name[0] != "."]
-        classes = {path.parent.name for path in photos}
-        if len(photos) != expected or classes != PHOTO_CLASSES:
-            return (
-                f"{split} holds {len(photos):,} photos in {len(classes)} classes instead of "
-                f"{expected:,} in {len(PHOTO_CLASSES)}"
-            )
-    return ""
+def _is_complete(folder: Path) -> bool:
+    """Whether all photos are there. Counts names, reads no file."""
+    found = {split: len(list(folder.glob(f"{split}/*/[!.]*.jpg"))) for split in PHOTO_COUNTS}
+    return found == PHOTO_COUNTS
 
 
 @contextmanager
-def _work_folder(what: str, destination: Path, variable: str, by_hand: str) -> Iterator[Path]:
-    """A hidden folder beside `destination`, gone afterwards; errors in it become DownloadErrors.
-
-    A ValueError says what is wrong with an answer and what to do; an OSError is about the disk.
-    """
+def _work_folder(url: str, destination: Path, variable: str) -> Iterator[Path]:
+    """A hidden folder beside `destination`, gone afterwards; errors in it become DownloadErrors."""
     folder = destination.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -156,51 +118,31 @@ def _work_folder(what: str, destination: Path, variable: str, by_hand: str) -> I
             yield Path(hidden)
     except (OSError, ValueError) as error:
         problem = str(error)
-        if isinstance(error, OSError):
-            room = f"{MAX_BYTES // 2**20} MB free"
-            problem += f"; make {folder} writable with {room}, or set {variable} to another folder"
+        if isinstance(error, OSError):  # about the disk; the others say what to do
+            problem += f"; make {folder} writable, free {MAX_BYTES // 2**20} MB, or set {variable}"
         raise DownloadError(
-            f"{what} could not be fetched into {destination}: {problem}, {AGAIN}. {by_hand}"
+            f"{destination} could not be fetched from {url}: {problem}, then run: python -m course "
+            "download"
         ) from error
-
-
-def _move(source: Path, destination: Path, is_there: Callable[[], bool]) -> None:
-    try:
-        source.replace(destination)
-    except OSError:
-        if not is_there():  # else another process was faster: use its copy
-            raise
 
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack the photos in `archive`, and nothing else, into `folder`."""
     try:
         with zipfile.ZipFile(archive) as file:
-            entries = file.infolist()
             # Reading an entry gives at most the bytes it claims, so the claims can be trusted.
-            if len(entries) > MAX_FILES or sum(entry.file_size for entry in entries) > MAX_BYTES:
-                raise ValueError(f"the archive claims far more than the photos; {ELSEWHERE}")
-            for entry in entries:
-                parts = _safe_parts(entry)
+            if sum(entry.file_size for entry in file.infolist()) > MAX_BYTES:
+                raise ValueError("the archive claims far more than the photos; try another network")
+            for entry in file.infolist():
+                name, kind = entry.orig_filename, stat.S_IFMT(entry.external_attr >> 16)
+                is_link = kind not in (0, stat.S_IFREG, stat.S_IFDIR)
+                if UNSAFE.search(name) or is_link or entry.compress_type not in PACKING:
+                    raise ValueError(f"the archive holds an unsafe {name!r}; try another network")
+                parts = name.split("/")
                 if len(parts) == 4 and parts[1] in PHOTO_COUNTS and parts[3].endswith(".jpg"):
                     target = folder.joinpath(*parts[1:])  # without the folder around everything
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with file.open(entry) as source, target.open("wb") as copy:
                         shutil.copyfileobj(source, copy)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"what arrived is not a whole zip archive ({error}); try another network"
-        ) from error
-
-
-def _safe_parts(entry: zipfile.ZipInfo) -> tuple[str, ...]:
-    """The folders and the name of an entry; an error if it could land outside its folder."""
-    name = entry.orig_filename
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name:
-        raise ValueError(f"the archive holds an unsafe path: {name!r}; {ELSEWHERE}")
-    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise ValueError(f"the archive holds a link or a device: {name!r}; {ELSEWHERE}")
-    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # rare: less tried
-        raise ValueError(f"the archive packs {name!r} in an unusual way; {ELSEWHERE}")
-    return parts
+        raise ValueError(f"what arrived is no whole zip ({error}); try another network") from error

@@ -14,17 +14,9 @@ from urllib.error import HTTPError, URLError
 
 from tqdm.auto import tqdm
 
-TIMEOUT = 15.0
-"""Seconds without a single byte after which a server counts as silent."""
-
-PAUSES = (1.0, 2.0, 4.0)
-"""Seconds before each new try. A server may ask for up to `TIMEOUT` seconds."""
-
-TRY_AGAIN = {408, 416, 425, 429, 500, 502, 503, 504}
-"""HTTP answers that may be different a moment later."""
-
-MAX_BYTES = 300 * 2**20
-"""Far more than any file of the course. A server that sends more sends something else."""
+TIMEOUT = 15.0  # seconds without a single byte after which a server counts as silent
+PAUSES = (1.0, 2.0, 4.0)  # seconds before each new try
+MAX_BYTES = 300 * 2**20  # far more than any file of the course
 
 _unreachable: dict[str, str] = {}  # why, by host: who is offline waits once, not in every cell
 
@@ -43,7 +35,7 @@ def fetch(url: str, path: Path) -> None:
         path.open("wb") as file,
         tqdm(desc=path.stem, unit="B", unit_scale=True, miniters=1, leave=False) as bar,
     ):
-        for position, piece in _receive(url, bar):
+        for position, piece in _receive(url, host, bar):
             if position + len(piece) > MAX_BYTES:
                 raise ValueError(f"{url} gives more than {MAX_BYTES:,} bytes; try another network")
             file.seek(position)  # goes back when a server sends everything again after a break
@@ -51,30 +43,23 @@ def fetch(url: str, path: Path) -> None:
             bar.update(file.write(piece))
 
 
-def _receive(url: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
+def _receive(url: str, host: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
     """Yield what `url` gives, each piece with its place in the file.
 
-    After a break it asks again, for the rest if the server can do that. A host that cannot be
-    reached at all is asked once.
+    After a break it asks for the rest. A host that cannot be reached at all is asked once.
     """
-    host = urllib.request.Request(url).host
     position = reached = failures = 0
-    tag = ""  # names this version of the file, so that two versions are not mixed
     while True:
         request = urllib.request.Request(url, headers={"User-Agent": "pytorch-course"})
-        if position and tag.startswith('"'):
+        if position:
             request.add_header("Range", f"bytes={position}-")
-            request.add_header("If-Range", tag)
-        pause, step, hopeless = 0.0, "check the network", False
-        bar.set_postfix_str(f"asking {host}")
+        hopeless = False
         try:
             with _open(request) as answer:
                 if answer.headers.get_content_type() == "text/html":
                     raise ValueError(f"{host} sent a web page; log in to this network in a browser")
-                tag = answer.headers.get("ETag", "")
                 position = position if answer.status == 206 else 0
                 size = None if answer.length is None else position + answer.length
-                bar.set_postfix_str("")
                 bar.reset(size)
                 bar.update(position)
                 while piece := answer.read1(2**16):  # what has come, without waiting for more
@@ -82,34 +67,28 @@ def _receive(url: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
                     position += len(piece)
             if size in (None, position):
                 return
-            problem = f"only {position:,} of {size:,} bytes arrived"
+            problem = f"only {position:,} of {size:,} bytes arrived; check the network"
         except HTTPError as error:
             meaning = http.client.responses.get(error.code, "")
-            problem = f"{host} answered {error.code} {meaning}".strip()
-            if error.code < 400:
-                problem = f"the redirects of {host} lead nowhere"
-            step = "wait a while or get a newer version of the course"
-            asked = error.headers.get("Retry-After", "")
-            pause = float(asked) if asked.isdecimal() else 0.0
-            hopeless = error.code not in TRY_AGAIN or pause > TIMEOUT
-            tag = "" if error.code == 416 else tag  # 416: there is no such rest
+            problem = f"{host} answered {error.code} {meaning}; try later or get a newer course"
+            hopeless = error.code < 500  # others may be different a moment later
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, TimeoutError):
                 reason = f"nothing came for {TIMEOUT:g} seconds"
             safe = repr(str(reason).strip())[1:-1]  # some of it may be words of the server
-            problem = f"the connection to {host} failed ({safe})"
+            problem = f"the connection to {host} failed ({safe}); check the network"
             if not position and isinstance(error, URLError | TimeoutError):
                 hopeless = True
-                _unreachable[host] = f"{problem}; {step}"
+                _unreachable[host] = problem
         if position > reached:  # a long way may take many tries
             failures, reached = 0, position
         if hopeless or failures == len(PAUSES):
-            raise ValueError(f"{problem}; {step}")
-        pause = max(pause, PAUSES[failures])
+            raise ValueError(problem)
+        bar.set_postfix_str(f"{problem.split(';')[0]}, trying again in {PAUSES[failures]:g} s")
+        time.sleep(PAUSES[failures])
         failures += 1
-        bar.set_postfix_str(f"{problem}, trying again in {pause:g} s")
-        time.sleep(pause)
+        bar.set_postfix_str("")
 
 
 def _open(request: urllib.request.Request) -> http.client.HTTPResponse:

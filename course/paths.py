@@ -11,22 +11,14 @@ from pathlib import Path
 from platformdirs import user_cache_dir
 
 
-def _writable(folder: Path) -> bool:
-    """Try to make a file in `folder` or, if it does not exist yet, in the nearest that does."""
-    while not os.path.exists(folder):
-        folder = folder.parent
-    trial = folder / f".trial-{os.getpid()}"
-    try:
-        trial.touch()
-        trial.unlink(missing_ok=True)
-    except OSError:
-        return False
-    return True
-
-
 def _place(folder: Path) -> Path:
-    """`folder` if it can be written, else one of the same name in the cache of the user."""
-    return folder if _writable(folder) else USER_CACHE / folder.name
+    """`folder` if it can be written or made, else one of the same name in the user's cache."""
+    existing = folder
+    while not os.path.exists(existing):
+        existing = existing.parent
+    if os.access(existing, os.W_OK | os.X_OK):
+        return folder
+    return Path(user_cache_dir("pytorch-course", appauthor=False), folder.name)
 
 
 def _find(name: str) -> Path:
@@ -35,25 +27,10 @@ def _find(name: str) -> Path:
     return folder if os.path.isdir(folder) else _place(DATASETS) / name
 
 
-USER_CACHE = Path(user_cache_dir("pytorch-course", appauthor=False))
-
-PROJECT = Path(__file__).resolve().parent.parent
-"""The folder that holds ``notebooks/``, ``course/``, ``datasets/`` and ``models/``."""
-
-MODELS = _place(PROJECT / "models")
-"""What training writes."""
-
-SHIPPED_DATASETS = PROJECT / "datasets"
-"""Data that comes with the course: the four Fashion-MNIST files."""
-
+PROJECT = Path(__file__).resolve().parent.parent  # holds course/, notebooks/, datasets/, models/
+SHIPPED_DATASETS = PROJECT / "datasets"  # comes with the course: the four Fashion-MNIST files
 DATASETS = Path(os.environ.get("COURSE_DATASETS") or SHIPPED_DATASETS).expanduser().resolve()
-"""Where downloaded data lands."""
-
-PHOTOS = _find("clothing-dataset-small")
-"""The clothing photos, in ``train``, ``validation`` and ``test``."""
-
-SKETCHES = _find("drawn-garments")
-"""Garments drawn by `course.sketches`, for places where the photos cannot be had."""
-
-CACHE = _place(SHIPPED_DATASETS / "cache")
-"""Kept features and unpacked archives. Safe to delete: all of it can be made again."""
+PHOTOS = _find("clothing-dataset-small")  # in train/, validation/ and test/
+SKETCHES = _find("drawn-garments")  # where the photos cannot be had
+MODELS = _place(PROJECT / "models")  # what training writes
+CACHE = _place(SHIPPED_DATASETS / "cache")  # safe to delete: all of it can be made again

@@ -88,7 +88,7 @@ def tiny_files() -> dict[str, bytes]:
     return {
         f"{split}/{name}/{split}-{name}.jpg": f"photo of {name} in {split}".encode() * 50
         for split in ("train", "validation", "test")
-        for name in download.PHOTO_CLASSES
+        for name in sketches.CLASSES
     }
 
 
@@ -130,11 +130,11 @@ def everything_in(folder: Path) -> list[Path]:
 
 
 def assert_clear(message: str, *words: str) -> None:
-    """One sentence on what happened and the next step, and one on how to do without."""
-    for word in (*words, "; ", "then run: python -m course download", "By hand: "):
+    """One sentence on what happened and the next step."""
+    for word in (*words, "; ", "then run: python -m course download"):
         assert word in message, message
     assert "\n" not in message
-    assert ". " not in message.partition(". By hand: ")[0], message
+    assert ". " not in message, message
 
 
 def assert_fails(photos: Path, *words: str) -> None:
@@ -197,7 +197,7 @@ def test_redirect_is_followed(photos: Path, server: Server) -> None:
     [
         (answer(b"not here", 404), ["404"]),
         (answer(b"come back later", 503), ["503"]),
-        (answer(b"<html>Please log in</html>"), ["not a whole zip"]),
+        (answer(b"<html>Please log in</html>"), ["no whole zip"]),
         (answer(b""), ["zip"]),
         (answer(make_zip()[:2000], claim=len(make_zip())), ["only 2,000 of"]),
         (answer(make_zip()[:2000]), ["zip"]),
@@ -258,16 +258,6 @@ def sequence(*handles: Handle) -> Handle:
     return handle
 
 
-def refusal(status: int, retry_after: str = "") -> Handle:
-    def handle(request: http.server.BaseHTTPRequestHandler) -> None:
-        request.send_response(status)
-        if retry_after:
-            request.send_header("Retry-After", retry_after)
-        request.end_headers()
-
-    return handle
-
-
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the program meant to wait, without waiting."""
@@ -280,7 +270,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_busy_server_gets_four_tries(
     photos: Path, server: Server, pauses: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.handle = sequence(*[refusal(503)] * 3, answer(make_zip()))
+    server.handle = sequence(*[answer(b"", 503)] * 3, answer(make_zip()))
     assert download_photos() == photos
     assert pauses == [1, 2, 4]
     bar = capsys.readouterr().err
@@ -288,28 +278,11 @@ def test_busy_server_gets_four_tries(
         assert f"answered 503 Service Unavailable, trying again in {seconds:g} s" in bar
 
 
-@pytest.mark.parametrize("status", [404, 403, 511])
+@pytest.mark.parametrize("status", [404, 403])
 def test_no_second_try_where_it_cannot_help(photos: Path, server: Server, status: int) -> None:
-    server.handle = sequence(refusal(status), answer(make_zip()))
+    server.handle = sequence(answer(b"", status), answer(make_zip()))
     assert_fails(photos, f"answered {status}")
     assert server.requests == 1
-
-
-def test_a_server_may_ask_for_a_pause(photos: Path, server: Server, pauses: list[float]) -> None:
-    date = "Wed, 21 Oct 2015 07:28:00 GMT"
-    server.handle = sequence(
-        refusal(503, "7"), refusal(429, "0"), refusal(503, date), answer(make_zip())
-    )
-    assert download_photos() == photos
-    assert pauses == [7, 2, 4]
-
-
-def test_a_server_may_not_ask_for_an_hour(
-    photos: Path, server: Server, pauses: list[float]
-) -> None:
-    server.handle = sequence(refusal(429, "3600"), answer(make_zip()))
-    assert_fails(photos, "429 Too Many Requests; wait")
-    assert pauses == []
 
 
 @pytest.fixture
@@ -319,24 +292,23 @@ def large(monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 
 class Resuming:
-    """Breaks off after 300,000 bytes, and goes on where it is asked to, as the options allow."""
+    """Breaks off after 300,000 bytes, and goes on where it is asked to, if `ranges`."""
 
-    def __init__(self, body: bytes, tag: str = '"one"', ranges: bool = True) -> None:
-        self.body, self.tag, self.ranges = body, tag, ranges
-        self.asked: list[tuple[str | None, str | None]] = []
+    def __init__(self, body: bytes, ranges: bool = True) -> None:
+        self.body, self.ranges = body, ranges
+        self.asked: list[str | None] = []
 
     def __call__(self, request: http.server.BaseHTTPRequestHandler) -> None:
         wanted = request.headers["Range"]
-        self.asked.append((wanted, request.headers["If-Range"]))
+        self.asked.append(wanted)
         start = 0
-        if wanted and self.ranges and request.headers["If-Range"] == self.tag:
+        if wanted and self.ranges:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             request.send_response(206)
             end = len(self.body)
             request.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
         else:
             request.send_response(200)
-        request.send_header("ETag", self.tag)
         request.send_header("Content-Length", str(len(self.body) - start))
         request.end_headers()
         request.wfile.write(self.body[start : start + 300_000])
@@ -345,10 +317,7 @@ class Resuming:
 def test_broken_again_and_again_but_resumed(photos: Path, server: Server, large: bytes) -> None:
     server.handle = resuming = Resuming(large)
     assert download_photos() == photos
-    expected = [(None, None)]
-    expected += [(f"bytes={i * 300_000}-", '"one"') for i in range(1, -(-len(large) // 300_000))]
-    assert resuming.asked == expected
-    assert len(expected) == 4
+    assert resuming.asked == [None, "bytes=300000-", "bytes=600000-", "bytes=900000-"]
 
 
 def test_more_breaks_than_tries_but_always_further(
@@ -360,15 +329,11 @@ def test_more_breaks_than_tries_but_always_further(
     assert server.requests == 4
 
 
-@pytest.mark.parametrize("tag", ['"one"', 'W/"one"', ""])
-def test_broken_at_a_server_that_cannot_resume(
-    photos: Path, server: Server, large: bytes, tag: str
-) -> None:
-    broken = Resuming(large, tag, ranges=False)
+def test_broken_at_a_server_that_cannot_resume(photos: Path, server: Server, large: bytes) -> None:
+    broken = Resuming(large, ranges=False)
     server.handle = sequence(broken, broken, answer(large))
     assert download_photos() == photos
-    again = ("bytes=300000-", tag) if tag.startswith('"') else (None, None)
-    assert broken.asked == [(None, None), again]
+    assert broken.asked == [None, "bytes=300000-"]
     server.requests = 0
     shutil.rmtree(photos)
     server.handle = broken
@@ -376,25 +341,11 @@ def test_broken_at_a_server_that_cannot_resume(
     assert server.requests == 4
 
 
-def test_another_version_is_fetched_from_its_start(
-    photos: Path, server: Server, large: bytes
-) -> None:
-    server.handle = sequence(Resuming(os.urandom(800_000), '"old"'), Resuming(large, '"new"'))
-    assert download_photos() == photos
-
-
-def test_the_rest_is_gone(photos: Path, server: Server, large: bytes) -> None:
-    again = Resuming(large)
-    server.handle = sequence(Resuming(large), refusal(416), again)
-    assert download_photos() == photos
-    assert again.asked[0] == (None, None)
-
-
 def test_a_version_mixed_by_the_server_is_noticed(
     photos: Path, server: Server, large: bytes
 ) -> None:
     server.handle = sequence(Resuming(large), Resuming(b"\0" * len(large)))
-    assert_fails(photos, "not a whole zip archive")
+    assert_fails(photos, "no whole zip")
 
 
 def test_bytes_are_taken_as_they_come(photos: Path, server: Server) -> None:
@@ -407,7 +358,7 @@ def test_bytes_are_taken_as_they_come(photos: Path, server: Server) -> None:
         request.wfile.write(b"b")
 
     server.handle = handle
-    pieces = fetch._receive(server.url, tqdm(disable=True))
+    pieces = fetch._receive(server.url, "here", tqdm(disable=True))
     assert next(pieces) == (0, b"a")
     seen.set()
     assert list(pieces) == [(1, b"b")]
@@ -515,7 +466,7 @@ def test_redirects_without_end(photos: Path, server: Server) -> None:
         request.end_headers()
 
     server.handle = handle
-    assert_fails(photos, "lead nowhere")
+    assert_fails(photos, "answered 302 Found")
     assert server.requests < 30
 
 
@@ -672,9 +623,6 @@ def test_bombs(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) ->
     server.handle = answer(make_zip((f"{TOP}/zeros.jpg", b"\0" * 5_000_000)))
     monkeypatch.setattr(download, "MAX_BYTES", 4_000_000)
     assert_fails(photos, "far more")
-    server.handle = answer(make_zip(*((f"{TOP}/{i}", b"") for i in range(60))))
-    monkeypatch.setattr(download, "MAX_FILES", 50)
-    assert_fails(photos, "far more")
 
 
 def test_entry_that_lies_about_its_size(photos: Path, server: Server) -> None:
@@ -698,7 +646,7 @@ def test_password(photos: Path, server: Server) -> None:
 
 def test_a_file_in_the_way(photos: Path, server: Server) -> None:
     photos.parent.write_bytes(b"a file where the folder should be")
-    with pytest.raises(DownloadError, match="By hand"):
+    with pytest.raises(DownloadError, match="make .* writable"):
         download_photos()
     assert photos.parent.read_bytes() == b"a file where the folder should be"
     assert server.requests == 0
@@ -707,13 +655,11 @@ def test_a_file_in_the_way(photos: Path, server: Server) -> None:
 def test_incomplete_folder_is_kept_and_named(photos: Path, server: Server) -> None:
     server.handle = answer(make_zip())
     download_photos()
-    lost = next(photos.glob("test/hat/*.jpg"))
-    lost.unlink()
+    next(photos.glob("test/hat/*.jpg")).unlink()
     before = everything_in(photos)
-    with pytest.raises(DownloadError, match="test holds 9 photos in 9 classes") as caught:
+    expected = r"is not \{'train': 10, .* photos; move or delete it, then run"
+    with pytest.raises(DownloadError, match=expected):
         download_photos()
-    assert "move or delete it" in str(caught.value)
-    assert "By hand" in str(caught.value)
     assert everything_in(photos) == before
     assert server.requests == 1
 
@@ -974,16 +920,5 @@ def test_weights_resumed(weights: Path, server: Server, monkeypatch: pytest.Monk
 
 def test_weights_folder_cannot_be_made(weights: Path) -> None:
     weights.parents[2].write_bytes(b"a file where the folder should be")
-    with pytest.raises(DownloadError, match="By hand"):
+    with pytest.raises(DownloadError, match="make .* writable"):
         download_weights()
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x03\x04 and then nothing"])
-def test_damaged_weights_that_were_there_before(
-    weights: Path, server: Server, content: bytes
-) -> None:
-    weights.parent.mkdir(parents=True)
-    weights.write_bytes(content)
-    assert_weights_fail(weights, "delete it")
-    assert weights.read_bytes() == content
-    assert server.requests == 0

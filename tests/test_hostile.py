@@ -321,7 +321,6 @@ ARCHIVES = {
         (entry(f"{TOP}/train/hat"), b"x"), (entry(f"{TOP}/train/hat/a.jpg"), b"x")
     ),
     "long name": one("a" * 5000 + ".jpg"),
-    "too many": archive(*((entry(f"{i}"), b"") for i in range(download.MAX_FILES + 1))),
     "legacy tar": b"hat/escaped.jpg" + bytes(497) + bytes(1024),
     "pickle": pickle.dumps(Payload(Path("escaped"))),
 }
