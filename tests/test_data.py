@@ -529,6 +529,21 @@ def test_fashion_mnist_as_torchvision_gives_it():
     assert fashion_mnist(False, transform=lambda image: image.size)[0] == ((28, 28), 9)
 
 
+def test_fashion_mnist_is_unpacked_whole_also_by_two_processes_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("course.data.paths.CACHE", tmp_path / "cache")
+    copy, faster = shutil.copyfile, []
+
+    def copyfile(*files):
+        if not faster:
+            faster.append("the other process")
+            fashion_mnist(False)
+        return copy(*files)
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    assert len(fashion_mnist(False)) == 10_000
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["fashion-mnist"]
+
+
 def test_fashion_mnist_tensors_are_normalised():
     images, targets = fashion_mnist_tensors(train=True).tensors
     assert images.shape == (60_000, 1, 28, 28) and images.dtype == torch.float32
