@@ -112,39 +112,28 @@ def download(args: Namespace) -> int:
     code = 0
     for fetch in (download.download_photos, download.download_weights):
         try:
-            path = fetch()
-            print(f"Here: {path}, {megabytes(path)}", flush=True)
+            print(f"Here: {fetch()}", flush=True)
         except download.DownloadError as error:
             print(error, file=sys.stderr)
             code = 1
     return code
 
 
-def megabytes(path: Path) -> str:
-    """The size of a file, or of all files in a folder."""
-    size = sum(file.stat().st_size for file in [path, *path.rglob("*")] if file.is_file())
-    return f"{size / 1e6:,.1f} MB"
-
-
 def doctor(args: Namespace) -> int:
     """One line for each thing; what is only missing has a stand-in and is no problem."""
     import psutil
 
-    states = []
-
-    def report(good: bool, text: str, remedy: str = "", bad: str = "problem") -> None:
-        states.append("ok" if good else bad)
-        print(f"{states[-1]:<8}{text if good else f'{text}: {remedy}'}")
-
-    free = psutil.virtual_memory().available / 1e9
-    report(free > 1, f"{free:.1f} GB of memory free", "close other programs")
     place = next(p for p in [paths.DATASETS, *paths.DATASETS.parents] if p.exists())
-    free = shutil.disk_usage(place).free / 1e9
-    remedy = "free some space, or set COURSE_DATASETS to a folder on another disk"
-    report(free > 1, f"{free:.1f} GB of disk free at {place}", remedy)
-    remedy = "needed only to publish models; install it from https://git-lfs.com"
-    report(bool(shutil.which("git-lfs")), "git-lfs", remedy, "missing")
-    things = [("photos", paths.PHOTOS)]
+    memory, disk = psutil.virtual_memory().available / 1e9, shutil.disk_usage(place).free / 1e9
+    space = "free some space, or set COURSE_DATASETS to a folder on another disk"
+    lfs = "needed only to publish models; install it from https://git-lfs.com"
+    stand_in = "run `python -m course download`; until then a stand-in is used"
+    findings = [
+        ("problem", memory > 1, f"{memory:.1f} GB of memory free", "close other programs"),
+        ("problem", disk > 1, f"{disk:.1f} GB of disk free at {place}", space),
+        ("missing", bool(shutil.which("git-lfs")), "git-lfs", lfs),
+        ("missing", paths.PHOTOS.exists(), f"photos in {paths.PHOTOS}", stand_in),
+    ]
     try:
         import torch
         import torchvision
@@ -153,15 +142,16 @@ def doctor(args: Namespace) -> int:
         from course.download import weights_path
 
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)  # compiled for this torch?
-        versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-        report(True, f"Python {platform.python_version()}, {versions}, device {pick_device()}")
-        things.append(("weights", weights_path()))
+        fit = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {pick_device()}"
+        findings.append(("problem", True, f"Python {platform.python_version()}, {fit}", ""))
+        weights = weights_path()
+        findings.append(("missing", weights.exists(), f"weights in {weights}", stand_in))
     except Exception as error:
-        report(False, f"torch and torchvision do not fit ({error})", "install both anew")
-    remedy = "run `python -m course download`; until then a stand-in is used"
-    for name, path in things:
-        report(path.exists(), f"{name}: {megabytes(path)} in {path}", remedy, "missing")
-    return int("problem" in states)
+        text = f"torch and torchvision do not fit ({error})"
+        findings.append(("problem", False, text, "install both anew"))
+    for state, good, text, remedy in findings:
+        print(f"ok      {text}" if good else f"{state} {text}: {remedy}")
+    return int(any(state == "problem" and not good for state, good, _, _ in findings))
 
 
 def lab(args: Namespace) -> int:

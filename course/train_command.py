@@ -139,6 +139,7 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
         if position.epoch + bool(position.batch_losses) > args.epochs:
             raise ValueError(f"{args.resume} has come further than --epochs {args.epochs}")
     history, losses = position.history, position.batch_losses
+    # Beside them the other half of what the batches of the epoch that runs gave.
     correct: list[int] = optimizer.param_groups[0]["about"].setdefault("batch_correct", [])
     order = generator.clone_state()  # decides the order of the next epoch
     model = DistributedDataParallel(network) if world > 1 else network
@@ -166,10 +167,10 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
         while position.epoch < args.epochs:
             title, start = f"epoch {position.epoch + 1}/{args.epochs}", time.perf_counter()
             rest = checkpoint.remaining_batches(loader, len(losses))
-            hide = True if rank > 0 else None  # None: only a terminal gets a bar
-            bar = tqdm(rest, title, len(loader), False, initial=len(losses), disable=hide)
+            hide = rank > 0 or None  # None: only a terminal gets a bar
+            bar = tqdm(rest, title, len(loader), leave=False, initial=len(losses), disable=hide)
             for inputs, targets in bar:
-                size = len(targets)
+                size = len(targets)  # a batch that cannot be shared equally is for all
                 share = slice(rank, None, world) if size % world == 0 else slice(None)
                 batch = inputs[share], targets[share]
                 means = train_one_epoch(model, [batch], criterion, optimizer, device)
@@ -233,7 +234,7 @@ def load_trained(path: str) -> Callable[[str], list[tuple[str, float]]]:
     except (LookupError, TypeError) as error:
         raise checkpoint.CheckpointError(f"{path} was not saved by course train") from error
     if base and base != weights_or_stand_in().name:
-        raise checkpoint.CheckpointError(f"{path} needs {base}: run python -m course download")
+        raise checkpoint.CheckpointError(f"{path} fits only {base}: train again")
     model = kind(num_classes=len(classes)).eval()
     (model.head if base else model).load_state_dict(content["model"])
     return lambda photo: classify(model, classes, photo)

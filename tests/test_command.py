@@ -132,7 +132,8 @@ def test_it_learns_with_the_loop_of_the_lesson(course: Any, tmp_path: Path) -> N
 
 def test_the_same_seed_gives_the_same_numbers(course: Any, tmp_path: Path) -> None:
     for name, seed in [("a", 5), ("b", 5), ("c", 6)]:
-        course(*SMALL, "--epochs", 1, "--seed", seed, "--output", tmp_path / name)
+        words = ["--epochs", 1, "--seed", seed, "--output", tmp_path / name, "--device", "cpu"]
+        assert course(*SMALL, *words).code == 0
     a, b, c = (load(tmp_path / name / "model_final.pth") for name in "abc")
     assert_equal(a, b)
     assert a["history"] != c["history"]
@@ -373,6 +374,15 @@ def test_each_process_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert chosen == [torch.device("cuda:1"), torch.device("cuda")]
 
 
+def test_a_batch_that_processes_cannot_share(
+    course: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    result = course(*SMALL, "--output", tmp_path)
+    assert (result.code, result.out, len(result.err)) == (2, [], 1)
+    assert "--batch-size must be a multiple of 3 for 3 processes" in result.err[0]
+
+
 def test_torchrun(course: Any, tmp_path: Path) -> None:
     words = [*SMALL, "--epochs", "1", "--output"]
     process = subprocess.run(
@@ -433,7 +443,7 @@ def test_clothing(
     monkeypatch.setattr(train_command, "weights_or_stand_in", lambda: Path("other.pth"))
     answer = course("predict", *photos, "--model", model)
     assert (answer.code, answer.out) == (2, [])
-    assert "needs some.pth: run python -m course download" in answer.err[0]
+    assert "fits only some.pth: train again" in answer.err[0]
     other = course("train", "clothing", "--epochs", 3, "--output", tmp_path / "out", "--resume")
     assert other.code == 2
     assert "has base some.pth, and not other.pth" in other.err[0]
@@ -478,6 +488,7 @@ def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path)
         ("train clothing --device meta", "--device meta cannot be used"),
         ("train clothing --device cuda:99", "--device cuda:99 cannot be used"),
         ("train clothing --output FILE", "--output cannot be written"),
+        ("train clothing --output FILE/folder", "--output cannot be written"),
         ("train fashion-mnist --limit 1 --resume", ".*checkpoint_epoch1.pth is missing"),
         ("train fashion-mnist --limit 1 --resume nowhere.pth", "nowhere.pth is missing"),
         ("train fashion-mnist --limit 1 --resume FILE", "FILE is a Git LFS"),
@@ -608,13 +619,13 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("what", "code", "line"),
     [
-        ("nothing", 0, "ok +Python .*, torch .*, torchvision .*, device "),
+        ("nothing", 0, "ok +Python .*, torch .*, torchvision .*, (cpu|cuda|mps)"),
         ("memory", 1, "problem +0.1 GB of memory free: close"),
         ("disk", 1, "problem +0.1 GB of disk free at .*: free some space"),
         ("torchvision", 1, "problem +torch and torchvision do not fit .no nms.: install both"),
         ("git-lfs", 0, "missing +git-lfs: .*https://git-lfs.com"),
-        ("photos", 0, "missing +photos: .*course download"),
-        ("weights", 0, "missing +weights: .*course download"),
+        ("photos", 0, "missing photos in .*: .*course download"),
+        ("weights", 0, "missing weights in .*: .*course download"),
     ],
 )
 def test_doctor(
