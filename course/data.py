@@ -73,26 +73,29 @@ def find_classes(data_dir: Path) -> list[str]:
         raise FileNotFoundError(f"no folder {place}: check the path, or call download_photos()")
     classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
     if not classes:
-        raise FileNotFoundError(f"{place} holds no class folder: put pictures into one for a class")
-    if len({name.lower() for name in classes}) < len(classes):  # one folder on many computers
-        raise ValueError(f"class folders in {place} differ only by case: rename some of {classes}")
+        raise FileNotFoundError(
+            f"{place} holds no class folder: put the pictures into such folders"
+        )
+    lower = [name.lower() for name in classes]
+    if twins := [name for name in classes if lower.count(name.lower()) > 1]:
+        raise ValueError(f"class folders in {place} differ only by case: rename one of {twins}")
     return classes
 
 
 def find_images(class_dir: Path) -> list[Path]:
     """The picture files that lie directly in the folder of one class, sorted by name."""
-    files = sorted(path for path in class_dir.iterdir() if path.is_file())
-    images = [f for f in files if f.suffix.lower() in IMAGE_EXTENSIONS and f.name[0] != "."]
+    images = [path for path in class_dir.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS]
+    images = [path for path in images if path.is_file() and path.name[0] != "."]
     if not images:
         raise FileNotFoundError(
             f"{str(class_dir)!r} holds no picture (by its name): add some or remove the folder; "
             "if it holds the class folders, it is the data_dir that you want"
         )
-    return images
+    return sorted(images, key=lambda path: path.name)
 
 
 def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
-    """Read a picture of any kind as upright RGB; to check a JPEG, an eighth of its size will do.
+    """Read any picture as upright RGB; `only_check` decodes a JPEG at an eighth of its size.
 
     Raises:
         FileNotFoundError: if there is no such file.

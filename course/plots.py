@@ -186,11 +186,10 @@ def draw_image(ax: Axes, image: Any) -> None:
 
     A tensor has values in [0, 1]; if it is normalised, call `denormalize` first.
     """
-    white = 1 if isinstance(image, Tensor) else 255
     if isinstance(image, Tensor):
-        image = image.detach().cpu().clamp(0, 1).numpy()
+        image = (image.detach().cpu().clamp(0, 1) * 255).byte().numpy()
         image = image.transpose(1, 2, 0) if image.ndim == 3 else image  # (H, W, C) for matplotlib
-    ax.imshow(image, vmin=0, vmax=white)
+    ax.imshow(image, vmin=0, vmax=255)
     ax.axis("off")
 
 

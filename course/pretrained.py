@@ -50,10 +50,7 @@ def load_mobilenet_v2() -> MobileNetV2:
         model = mobilenet_v2(num_classes=len(state["classifier.1.bias"]))
         model.load_state_dict(state)
     except Exception as error:  # a damaged file can fail in any way
-        kind = type(error).__name__
-        raise DownloadError(
-            f"{path} holds no MobileNetV2 ({kind}): delete it, try again"
-        ) from error
+        raise DownloadError(f"{path} holds no MobileNetV2: delete it, then try again") from error
     return model.eval()
 
 

@@ -145,7 +145,7 @@ def test_a_file_is_not_a_folder(folder):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no class folder: put pictures into"):
+    with pytest.raises(FileNotFoundError, match="holds no class folder: put the pictures"):
         ClothingDataset(tmp_path)
 
 
