@@ -1,12 +1,14 @@
 """What the frozen base says about every photo, computed once and kept on disk.
 
 A frozen network gives the same features for the same photo in every epoch. So the photos go through
-it once, and after that a head trains on 1,280 numbers a photo instead of a photo. Kept features are
-used again only if nothing has changed that they depend on; see `cache_key`.
+it once, and after that a head trains on 1,280 numbers a photo instead of a photo. If the last
+blocks are to be trained too, the pass stops before them and keeps feature maps. What is kept is
+used again only if nothing has changed that it depends on; see `cache_key`.
 """
 
 import copy
 import hashlib
+import math
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -30,7 +32,10 @@ BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of 
 NUM_LOADERS = 2
 
 
-def extract_features(model: ClothingClassifierMobileNet, dataset: ClothingDataset) -> TensorDataset:
+@torch.no_grad()
+def extract_features(
+    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
+) -> TensorDataset:
     """Run every photo through the frozen base once, or take what an earlier call kept.
 
     Works on the device of `model` and leaves `model` as it was. The result is on the CPU.
@@ -38,39 +43,45 @@ def extract_features(model: ClothingClassifierMobileNet, dataset: ClothingDatase
     Args:
         dataset: photos with a transform to ``(3, H, W)`` float32. A transform that draws random
             numbers would be drawn once for good: there is no augmentation here.
+        until: the block of `model.base_model` to stop before; None for the whole base and pooling.
 
     Returns:
-        ``(N, 1280)`` float32 features and ``(N,)`` int64 targets, in the order of `dataset`.
+        ``(N, 1280)`` float32 features, or maps such as ``(N, 160, 7, 7)`` with ``until=17``, and
+        ``(N,)`` int64 targets, in the order of `dataset`.
 
     Raises:
-        ValueError: if the transform is missing, or holds a step that cannot be recognised later.
+        ValueError: if the transform is missing, or holds a step that cannot be recognised later,
+            or if there is no block `until` with another before it.
         ImageFileError: if a photo is damaged; it is found before the pass begins.
     """
-    key = cache_key(model, dataset)
+    if until is not None and not 0 < until < len(model.base_model):
+        raise ValueError(f"until must be at least 1 and below {len(model.base_model)}, got {until}")
+    key = cache_key(model, dataset, until)
     path = paths.CACHE / f"features-{dataset.data_dir.name}-{key[:16]}.safetensors"
-    kept = read_kept(path, key, torch.tensor(dataset.labels))
+    example = dataset[0][0].unsqueeze(0).to(next(model.parameters()).device)
+    shape = model.extract_features(example, until).shape[1:]  # a map is smaller for small photos
+    kept = read_kept(path, key, torch.tensor(dataset.labels), tuple(shape))
     if kept is None:
         check_images(dataset)
-        kept = compute_features(model, dataset)
-        if cache_key(model, dataset) == key:  # no photo was changed meanwhile
+        kept = compute_features(model, dataset, until)
+        if cache_key(model, dataset, until) == key:  # no photo was changed meanwhile
             keep(path, key, *kept)
     return TensorDataset(*kept)
 
 
 @torch.no_grad()
 def compute_features(
-    model: ClothingClassifierMobileNet, dataset: ClothingDataset
+    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One pass of the frozen base over all photos: features ``(N, 1280)`` and targets ``(N,)``."""
+    """One pass of the frozen base over all photos: features (or maps) and targets ``(N,)``."""
     device = next(model.parameters()).device
     model = fold_batchnorm(model)
     batches = []
-    with tqdm(
-        total=len(dataset), desc=f"features of {dataset.data_dir.name!r}", unit="photo"
-    ) as bar:
+    name = repr(dataset.data_dir.name)
+    with tqdm(total=len(dataset), desc=f"features of {name}", unit="photo") as bar:
         for images in load_batches(dataset):
             images = images.to(device, memory_format=torch.channels_last)
-            batches.append(model.extract_features(images).cpu())
+            batches.append(model.extract_features(images, until).contiguous().cpu())
             bar.update(len(images))
     return torch.cat(batches), torch.tensor(dataset.labels)
 
@@ -124,11 +135,14 @@ def load_batches(dataset: ClothingDataset) -> Iterator[Tensor]:
             yield waiting.popleft().result()
 
 
-def cache_key(model: ClothingClassifierMobileNet, dataset: ClothingDataset) -> str:
+def cache_key(
+    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
+) -> str:
     """A digest of everything that the features depend on.
 
-    That is: the weights and buffers of the base, the bytes and label of each photo in order, the
-    transform, and the numeric path. Reading 3,068 photos for it takes a fraction of a second.
+    That is: the weights and buffers of the base (of the blocks before `until`), the bytes and label
+    of each photo in order, the transform, and the numeric path. Reading 3,068 photos for it takes a
+    fraction of a second.
 
     Raises:
         ValueError: see `extract_features`.
@@ -138,15 +152,15 @@ def cache_key(model: ClothingClassifierMobileNet, dataset: ClothingDataset) -> s
         raise ValueError("the dataset has no transform: give it course.data.photo_transform()")
     if "Lambda" in transform or " at 0x" in transform:
         raise ValueError(
-            "a step of the transform is a function or does not say its settings, so features kept "
-            "for it could not be told from others: use torchvision's transforms, or give the step "
-            f"a class with a __repr__ that names its settings. The transform is {transform}"
+            "a step of the transform does not say its settings, so features kept for it could not "
+            "be told from others: use torchvision's transforms, or a class with a __repr__ that "
+            f"names its settings, in place of {transform}"
         )
     digest = hashlib.sha256()
     device = next(model.parameters()).device
     for setting in (numeric_path(device), transform, f"Pillow {PIL.__version__}"):
         digest.update(f"{setting}\n".encode())
-    for name, tensor in model.base_model.state_dict().items():
+    for name, tensor in model.base_model[:until].state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor_bytes(tensor))
     for image_path, label in zip(dataset.image_paths, dataset.labels, strict=True):
@@ -167,17 +181,19 @@ def digest_of(key: str, features: Tensor, targets: Tensor) -> Tensor:
     return torch.tensor(list(hashlib.sha256(data).digest()), dtype=torch.uint8)
 
 
-def read_kept(path: Path, key: str, targets: Tensor) -> tuple[Tensor, Tensor] | None:
+def read_kept(
+    path: Path, key: str, targets: Tensor, shape: tuple[int, ...] = (NUM_FEATURES,)
+) -> tuple[Tensor, Tensor] | None:
     """What an earlier call kept in `path`; None if there is nothing, or nothing sound.
 
     Whoever put the file there, reading it runs no code and takes little more than it should hold.
     """
     try:
-        if not path.is_file() or path.stat().st_size > 4 * NUM_FEATURES * len(targets) + 1000:
+        if not path.is_file() or path.stat().st_size > 4 * math.prod(shape) * len(targets) + 1000:
             return None
         kept = safetensors.torch.load(path.read_bytes())
         features = kept["features"]
-        sound = features.shape == (len(targets), NUM_FEATURES) and torch.equal(
+        sound = features.shape == (len(targets), *shape) and torch.equal(
             kept["sha256"], digest_of(key, features, targets)
         )
     except Exception:  # cut off, or not such a file: a damaged one can raise anything

@@ -130,8 +130,10 @@ class ClothingClassifierMobileNet(nn.Module):
         self.base_model.eval()
         return self
 
-    def extract_features(self, x: Tensor) -> Tensor:
-        """The frozen part: ``(N, 3, H, W)`` photos to ``(N, 1280)`` features."""
+    def extract_features(self, x: Tensor, until: int | None = None) -> Tensor:
+        """``(N, 3, H, W)`` photos to ``(N, 1280)`` features, or to maps before block `until`."""
+        if until is not None:
+            return self.base_model[:until](x)
         x = self.base_model(x)  # (N, 1280, H/32, W/32)
         x = self.global_avg_pooling(x)  # (N, 1280, 1, 1)
         return torch.flatten(x, start_dim=1)  # (N, 1280)

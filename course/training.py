@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -32,12 +33,14 @@ def train_one_epoch(
     criterion: nn.Module,
     optimizer: Optimizer,
     device: torch.device | str = "cpu",
+    scheduler: LRScheduler | None = None,
 ) -> tuple[float, float]:
     """Show the model every batch once and let the optimizer correct it after each.
 
     Args:
         loader: gives ``inputs`` and int64 ``targets`` of shape ``(N,)``.
         criterion: a loss that is a mean over the batch, such as ``nn.CrossEntropyLoss()``.
+        scheduler: sets the learning rate anew after each batch.
 
     Returns:
         The mean loss a sample and the accuracy, both measured while learning.
@@ -54,6 +57,8 @@ def train_one_epoch(
         loss = criterion(logits, targets)
         loss.backward()
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
         total_loss += loss.item() * len(targets)  # the last batch may be short: weigh it
         correct += (logits.argmax(dim=1) == targets).sum().item()
         total += len(targets)
@@ -94,12 +99,14 @@ def fit(
     num_epochs: int = 10,
     device: torch.device | str = "cpu",
     progress: bool = True,
+    scheduler: LRScheduler | None = None,
 ) -> History:
     """Train for `num_epochs` passes over the data and validate after each.
 
     Args:
         criterion: the loss; cross-entropy if not given.
         progress: show a progress bar over the epochs.
+        scheduler: sets the learning rate anew after each batch, as ``OneCycleLR`` wants it.
 
     Returns:
         Loss, accuracy and seconds of every epoch. The model is left in evaluation mode.
@@ -118,7 +125,7 @@ def fit(
             bar.set_description(f"epoch {epoch + 1}/{num_epochs}")
             start = time.perf_counter()
             train_loss, train_accuracy = train_one_epoch(
-                model, _counted(train_loader, bar), criterion, optimizer, device
+                model, _counted(train_loader, bar), criterion, optimizer, device, scheduler
             )
             val_loss, val_accuracy = evaluate(model, val_loader, criterion, device)
             history.train_loss.append(train_loss)

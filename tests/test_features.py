@@ -121,6 +121,41 @@ def test_a_head_can_be_trained_on_them_and_the_model_is_untouched(model, photos)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.parametrize(
+    ("until", "shape"), [(1, (32, 32, 32)), (17, (160, 2, 2)), (18, (320, 2, 2))]
+)
+def test_maps_and_the_blocks_after_them_give_the_features(model, photos, passes, until, shape):
+    maps, targets = extract_features(model, clothes(photos), until).tensors
+    assert maps.shape == (6, *shape)
+    assert maps.is_contiguous() and maps.dtype == torch.float32
+    assert targets.tolist() == [0, 0, 1, 1, 1, 2]
+    with torch.no_grad():
+        result = model.base_model[until:](maps).mean(dim=(2, 3))
+    torch.testing.assert_close(result, plain(model, clothes(photos)), rtol=1e-3, atol=1e-4)
+    assert torch.equal(extract_features(model, clothes(photos), until).tensors[0], maps)
+    assert len(passes) == 1, "the second call reads what the first kept"
+
+
+def test_maps_depend_on_the_blocks_before_them_alone(model, photos, passes):
+    maps = extract_features(model, clothes(photos), until=17).tensors[0]
+    torch.nn.init.ones_(model.base_model[17].conv[0][0].weight)  # trained since
+    assert torch.equal(extract_features(model, clothes(photos), until=17).tensors[0], maps)
+    assert len(passes) == 1
+    extract_features(model, clothes(photos), until=18)
+    extract_features(model, clothes(photos))
+    assert len(passes) == 3
+    model.base_model[16].conv[0][1].running_mean += 1e-3
+    extract_features(model, clothes(photos), until=17)
+    assert len(passes) == 4
+
+
+@pytest.mark.parametrize("until", [-1, 0, 19])
+def test_a_block_that_is_not_there_is_refused(model, photos, passes, until):
+    with pytest.raises(ValueError, match=f"until must be at least 1 and below 19, got {until}"):
+        extract_features(model, clothes(photos), until)
+    assert passes == []
+
+
 def test_the_second_call_reads_what_the_first_kept(model, photos, cache, passes):
     first = extract_features(model, clothes(photos)).tensors
     second = extract_features(model, clothes(photos)).tensors
@@ -286,8 +321,8 @@ def test_nothing_half_written_stays_when_the_disk_is_full(model, photos, cache, 
 def test_a_photo_changed_during_the_pass_is_not_kept(model, photos, cache, monkeypatch):
     compute = features.compute_features
 
-    def compute_then_change(model, dataset):
-        result = compute(model, dataset)
+    def compute_then_change(model, dataset, until):
+        result = compute(model, dataset, until)
         change_a_pixel(model, dataset)
         return result
 

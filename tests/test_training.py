@@ -63,6 +63,20 @@ def test_fit_equals_the_bare_loop_to_the_last_bit(optimizer_class):
         assert torch.equal(ours, theirs)
 
 
+def test_the_scheduler_steps_after_each_batch():
+    data, model = make_data(), make_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.5)
+    rates = []
+    optimizer.register_step_post_hook(
+        lambda optimizer, args, kwargs: rates.append(optimizer.param_groups[0]["lr"])
+    )
+    loader = in_order(data)
+    fit(model, optimizer, loader, loader, num_epochs=2, progress=False, scheduler=scheduler)
+    assert rates == [0.1 * 0.5**step for step in range(6)]  # the first step has the first rate
+    assert scheduler.get_last_lr() == [0.1 * 0.5**6]
+
+
 def test_the_loss_is_a_mean_over_samples_also_with_a_short_last_batch():
     data, model, criterion = make_data(), make_model().eval(), nn.CrossEntropyLoss()
     inputs, targets = data.tensors
