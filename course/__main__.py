@@ -54,7 +54,7 @@ def make_parser() -> Parser:
 
     add(download, "fetch the photos and the weights, for a later day without network")
     add(doctor, "look whether everything is here that the course needs")
-    add(lab, "open the first notebook in JupyterLab; options of JupyterLab may follow")
+    add(lab, "open the first notebook in JupyterLab")
     command = add(predict, "name what is on photos: the five most probable classes")
     command.add_argument("photos", metavar="PHOTO", nargs="+")
     command.add_argument("--model", metavar="FILE", help="a model that course train has saved")
@@ -84,10 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 if it did all, 1 if not, 130 for Ctrl-C."""
     words = sys.argv[1:] if arguments is None else arguments
     parser = make_parser()
-    args, more = parser.parse_known_args(words)
-    if more and args.run is not lab:
-        parser.error(f"unrecognized arguments: {' '.join(more)}")
-    args.words, args.more = words, more
+    args = parser.parse_args(words)
+    args.words = words
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:
         signal.signal(number, signal.default_int_handler)
@@ -158,7 +156,7 @@ def lab(args: Namespace) -> int:
     """Become JupyterLab."""
     from jupyterlab.labapp import main as start
 
-    start([str(paths.PROJECT / "notebooks" / "00_start_here.ipynb"), *args.more])
+    start([str(paths.PROJECT / "notebooks" / "00_start_here.ipynb")])
     return 0
 
 

@@ -271,9 +271,10 @@ def test_a_signal_from_outside(how: list[str], kind: str, course: Any, tmp_path:
     words += ["--epochs", "100000", "--output", str(tmp_path)]
     with start(how, words) as process:
         assert process.stdout and process.stderr
-        while not process.stdout.readline().startswith("epoch 2"):
-            pass
-        os.killpg(process.pid, getattr(signal, kind))
+        for line in process.stdout:
+            if line.startswith("epoch 2"):
+                os.killpg(process.pid, getattr(signal, kind))
+                break
         out, err = process.communicate()
     if how == TORCHRUN:  # it reports with a traceback of its own what signal it got
         err = err.partition("Traceback")[2].replace("torch/distributed", "")
@@ -661,8 +662,7 @@ def test_lab(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyterlab.labapp.main", calls.append)
     notebook = str(paths.PROJECT / "notebooks" / "00_start_here.ipynb")
     assert course("lab").code == 0
-    assert course("lab", "--no-browser", "--port", 9999).code == 0
-    assert calls == [[notebook], [notebook, "--no-browser", "--port", "9999"]]
+    assert calls == [[notebook]]
     assert Path(notebook).is_file()
 
 
