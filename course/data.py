@@ -73,9 +73,7 @@ def find_classes(data_dir: Path) -> list[str]:
         raise FileNotFoundError(f"no folder {place}: check the path, or call download_photos()")
     classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
     if not classes:
-        raise FileNotFoundError(
-            f"{place} holds no class folder: put the pictures into such folders"
-        )
+        raise FileNotFoundError(f"{place} holds no class folder: put the pictures into one a class")
     lower = [name.lower() for name in classes]
     if twins := [name for name in classes if lower.count(name.lower()) > 1]:
         raise ValueError(f"class folders in {place} differ only by case: rename one of {twins}")
