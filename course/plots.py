@@ -65,7 +65,7 @@ def figure_html(fig: Figure, alt: str) -> str:
 
 _CODE_CSS = """<style>
 .course-code { background: #f7f7f7; color: #1a1a1a; padding: 0.8em 1em; overflow-x: auto; }
-.course-code pre { color: inherit; background: none; font-family: var(--jp-code-font-family); }
+.course-code pre { color: inherit; background: none; font: 1em/1.4 monospace; margin: 0; }
 .course-code .linenos { color: #6b6b6b; margin-right: 1.2em; user-select: none; }
 .course-code .k, .course-code .kn, .course-code .kc, .course-code .ow { color: #00508a; }
 .course-code .s1, .course-code .s2, .course-code .sd, .course-code .sa { color: #7a3e00; }

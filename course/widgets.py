@@ -134,6 +134,7 @@ def grid_explorer(trials: Sequence[Trial]) -> widgets.VBox:
         ax, epochs = fig.subplots(), range(1, len(trial.history.val_accuracy) + 1)
         for t in trials:
             ax.plot(epochs, t.history.val_accuracy, color="#cccccc", linestyle="-", linewidth=1)
+        ax.lines[0].set_label("validation of all heads")
         ax.plot(epochs, trial.history.train_accuracy, "-", color=BLUE, label="training")
         ax.plot(epochs, trial.history.val_accuracy, "--", color=RED, label="validation")
         ax.set(xlabel="epoch", ylabel="accuracy", xlim=(1, len(epochs)), ylim=(0, 1))
