@@ -52,7 +52,8 @@ def download_photos() -> Path:
         return photos
     with _work_folder(PHOTOS_URL, photos, "COURSE_DATASETS") as folder:
         if photos.exists():
-            raise ValueError(f"what is there is not {PHOTO_COUNTS} photos; move or delete it")
+            total = sum(PHOTO_COUNTS.values())
+            raise ValueError(f"what is there is not the {total:,} photos; move or delete it")
         fetch(PHOTOS_URL, folder / "photos.zip")
         _unpack(folder / "photos.zip", folder / "unpacked")
         if folder_digest(folder / "unpacked") != PHOTOS_DIGEST:
