@@ -45,11 +45,9 @@ def make_model(
     num_classes: int = 10,
     seed: int = 0,
 ) -> tuple[nn.Module, Optimizer]:
-    """A fresh head for kept features and its Adam optimizer.
+    """A fresh head, see :func:`course.models.make_head`, and its Adam optimizer.
 
     Args:
-        learning_rate: of Adam, positive.
-        size_inner, dropout, num_classes: as in :func:`course.models.make_head`.
         seed: of the first weights.
 
     Raises:
@@ -94,15 +92,6 @@ def sweep(
         train_loader, val_loader = make_loaders(train, val, batch_size, seed=seed)
         history = fit(model, optimizer, train_loader, val_loader, None, num_epochs, progress=False)
         _, train_accuracy = evaluate(model, train_loader, nn.CrossEntropyLoss())
-        trials.append(
-            Trial(
-                learning_rate,
-                size_inner,
-                dropout,
-                seed,
-                history,
-                train_accuracy,
-                history.val_accuracy[-1],
-            )
-        )
+        measured = history, train_accuracy, history.val_accuracy[-1]
+        trials.append(Trial(learning_rate, size_inner, dropout, seed, *measured))
     return trials
