@@ -1,35 +1,44 @@
 """Fetch what the course does not ship: the clothing photos and the weights of MobileNetV2.
 
-Everything is checked by its digest, and nothing is moved into place before it is whole. So a
-download that was interrupted can simply be started again.
+Everything is checked by its digest and moved into place only when it is whole, so a download that
+was interrupted can simply be started again. urllib minds proxies and checks certificates.
 """
 
 import hashlib
+import http.client
 import re
 import shutil
 import stat
 import tempfile
 import textwrap
+import threading
 import time
+import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+from tqdm.auto import tqdm
 
 from course import paths
-from course.fetch import MAX_BYTES, fetch
 
-PHOTOS_URL = (  # CC0, as they were at one commit, about 100 MB
-    "https://github.com/alexeygrigorev/clothing-dataset-small/archive/"
-    "11961516512414bf9f6c150a832cfd21b54a6b54.zip"
-)
+COMMIT = "11961516512414bf9f6c150a832cfd21b54a6b54"  # CC0, about 100 MB
+PHOTOS_URL = f"https://github.com/alexeygrigorev/clothing-dataset-small/archive/{COMMIT}.zip"
 PHOTOS_DIGEST = "f8667cfe4a397f1be854d7d6c56118e4eaf6e9654ac37940e443dec3b4e55721"
 PHOTO_COUNTS = {"train": 3068, "validation": 341, "test": 372}
 # MobileNet_V2_Weights.IMAGENET1K_V1 of torchvision, about 14 MB
 WEIGHTS_URL = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
 PACKING = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # others can take much memory
 UNSAFE = re.compile(r"^/|\\|:|(^|/)\.\.(/|$)")  # names of files outside, on some system
+TIMEOUT = 15.0  # seconds without a single byte after which a server counts as silent
+PAUSES = (1.0, 2.0, 4.0)  # seconds before each new try
+MAX_BYTES = 300 * 2**20  # far more than any file of the course
+
+_unreachable: dict[str, str] = {}  # why, by host: who is offline waits once, not in every cell
 
 
 class DownloadError(RuntimeError):
@@ -121,10 +130,8 @@ def _work_folder(url: str, destination: Path, variable: str) -> Iterator[Path]:
         problem = str(error)
         if isinstance(error, OSError):  # about the disk; the others say what to do
             problem += f"; make {folder} writable, free {MAX_BYTES // 2**20} MB, or set {variable}"
-        raise DownloadError(
-            f"{destination} could not be fetched from {url}: {problem}, then run: python -m course "
-            "download"
-        ) from error
+        problem += ", then run: python -m course download"
+        raise DownloadError(f"{destination} could not be fetched from {url}: {problem}") from error
 
 
 def _unpack(archive: Path, folder: Path) -> None:
@@ -147,3 +154,86 @@ def _unpack(archive: Path, folder: Path) -> None:
                         shutil.copyfileobj(source, copy)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise ValueError(f"what arrived is no whole zip ({error}); try another network") from error
+
+
+def fetch(url: str, path: Path) -> None:
+    """Save what `url` gives as `path`, with a progress bar.
+
+    Raises:
+        ValueError: if it does not arrive; the message ends with what to do about that.
+        OSError: if it cannot be written.
+    """
+    host = urllib.request.Request(url).host
+    if host in _unreachable:  # known, so not even a bar
+        raise ValueError(_unreachable[host])
+    bar = tqdm(desc=path.stem, unit="B", unit_scale=True, miniters=1, leave=False)
+    with path.open("wb") as file, bar:
+        for position, piece in _receive(url, host, bar):
+            if position + len(piece) > MAX_BYTES:
+                raise ValueError(f"{url} gives more than {MAX_BYTES:,} bytes; try another network")
+            file.seek(position)  # goes back when a server sends everything again after a break
+            file.truncate()
+            bar.update(file.write(piece))
+
+
+def _receive(url: str, host: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
+    """Yield what `url` gives, each piece with its place in the file.
+
+    After a break it asks for the rest. A host that cannot be reached at all is asked once.
+    """
+    position = reached = failures = 0
+    while True:
+        request = urllib.request.Request(url, headers={"User-Agent": "pytorch-course"})
+        if position:
+            request.add_header("Range", f"bytes={position}-")
+        hopeless = False
+        try:
+            with _open(request) as answer:
+                if answer.headers.get_content_type() == "text/html":
+                    raise ValueError(f"{host} sent a web page; log in to this network in a browser")
+                position = position if answer.status == 206 else 0
+                size = None if answer.length is None else position + answer.length
+                bar.reset(size)
+                bar.update(position)
+                while piece := answer.read1(2**16):  # what has come, without waiting for more
+                    yield position, piece
+                    position += len(piece)
+            if size in (None, position):
+                return
+            problem = f"only {position:,} of {size:,} bytes arrived; check the network"
+        except HTTPError as error:
+            meaning = http.client.responses.get(error.code, "")
+            problem = f"{host} answered {error.code} {meaning}; try later or get a newer course"
+            hopeless = error.code < 500  # others may be different a moment later
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, TimeoutError):
+                reason = f"nothing came for {TIMEOUT:g} seconds"
+            safe = repr(str(reason).strip())[1:-1]  # some of it may be words of the server
+            problem = f"the connection to {host} failed ({safe}); check the network"
+            if not position and isinstance(error, URLError | TimeoutError):
+                hopeless = True
+                _unreachable[host] = problem
+        if position > reached:  # a long way may take many tries
+            failures, reached = 0, position
+        if hopeless or failures == len(PAUSES):
+            raise ValueError(problem)
+        bar.set_postfix_str(f"{problem.split(';')[0]}, trying again in {PAUSES[failures]:g} s")
+        time.sleep(PAUSES[failures])
+        failures += 1
+        bar.set_postfix_str("")
+
+
+def _open(request: urllib.request.Request) -> http.client.HTTPResponse:
+    """Send `request`, with one time limit for looking up, connecting and redirects together."""
+    opener = urllib.request.build_opener()  # a new one knows today's proxies
+    answer: Future[http.client.HTTPResponse] = Future()
+
+    def send() -> None:
+        try:
+            answer.set_result(opener.open(request, timeout=TIMEOUT))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=send, daemon=True).start()
+    return answer.result(TIMEOUT)

@@ -25,7 +25,7 @@ import torch
 import torchvision
 from tqdm.auto import tqdm
 
-from course import download, fetch, paths, sketches
+from course import download, paths, sketches
 from course.download import DownloadError, download_photos, download_weights
 from course.sketches import photos_or_sketches
 
@@ -73,8 +73,8 @@ def answer(body: bytes, status: int = 200, claim: int | None = None) -> Handle:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(fetch, "PAUSES", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(fetch, "_unreachable", {})
+    monkeypatch.setattr(download, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(download, "_unreachable", {})
     with Server(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -241,7 +241,7 @@ def test_stalled_server(photos: Path, server: Server, monkeypatch: pytest.Monkey
         released.wait(30)
 
     server.handle = handle
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
     start = time.perf_counter()
     assert_fails(photos, "nothing came for 0.3 seconds")
     assert time.perf_counter() - start < 10
@@ -262,8 +262,10 @@ def sequence(*handles: Handle) -> Handle:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the program meant to wait, without waiting."""
     seconds: list[float] = []
-    monkeypatch.setattr(fetch, "time", types.SimpleNamespace(sleep=seconds.append))
-    monkeypatch.setattr(fetch, "PAUSES", (1.0, 2.0, 4.0))
+    monkeypatch.setattr(
+        download, "time", types.SimpleNamespace(sleep=seconds.append, time=time.time)
+    )
+    monkeypatch.setattr(download, "PAUSES", (1.0, 2.0, 4.0))
     return seconds
 
 
@@ -323,7 +325,7 @@ def test_broken_again_and_again_but_resumed(photos: Path, server: Server, large:
 def test_more_breaks_than_tries_but_always_further(
     photos: Path, server: Server, large: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "PAUSES", (0.01,))
+    monkeypatch.setattr(download, "PAUSES", (0.01,))
     server.handle = Resuming(large)
     assert download_photos() == photos
     assert server.requests == 4
@@ -358,7 +360,7 @@ def test_bytes_are_taken_as_they_come(photos: Path, server: Server) -> None:
         request.wfile.write(b"b")
 
     server.handle = handle
-    pieces = fetch._receive(server.url, "here", tqdm(disable=True))
+    pieces = download._receive(server.url, "here", tqdm(disable=True))
     assert next(pieces) == (0, b"a")
     seen.set()
     assert list(pieces) == [(1, b"b")]
@@ -376,7 +378,7 @@ def test_headers_that_never_end(
             request.wfile.write(b"x")
 
     server.handle = handle
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     assert_fails(photos, "nothing came for 0.5 seconds")
     released.set()
     assert server.requests == 1
@@ -563,7 +565,7 @@ def test_folder_cannot_be_written(
 
 
 def test_endless_answer(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
     server.handle = answer(b"\0" * 300_000)
     assert_fails(photos, "more than 100,000 bytes")
 
@@ -890,7 +892,7 @@ def test_weights_from_a_stalled_server(
         released.wait(30)
 
     server.handle = handle
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
     assert_weights_fail(weights, "nothing came for 0.3 seconds")
     released.set()
 
