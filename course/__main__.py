@@ -19,6 +19,16 @@ EXAMPLES = """example: python -m course download
          torchrun --nproc-per-node=2 -m course train fashion-mnist
          python -m course predict PHOTO.jpg --model models/model_final.pth"""
 
+NUMBERS = (
+    ("epochs", int, 1, 10**6, 5, "passes over the pictures (default: 5)"),
+    ("batch-size", int, 1, 10**6, 64, "pictures a step of all processes (default: 64)"),
+    ("learning-rate", float, 1e-9, 1000, 0.001, "of Adam (default: 0.001)"),
+    ("seed", int, 0, 2**32 - 1, 0, "of weights and shuffling (default: 0)"),
+    ("workers", int, 0, 256, 0, "processes that load pictures ahead (default: 0)"),
+    ("limit", int, 1, 10**6, None, "pictures to use of each part, for a quick try"),
+)
+"""Options of training: name, kind, lowest and highest value, default, meaning."""
+
 
 class Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with the arguments."""
@@ -26,19 +36,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         line = "".join(c if c.isprintable() else " " for c in message)
         self.exit(2, f"{self.prog}: {line} ({self.prog} --help lists what there is)\n")
-
-
-def number(kind: type, low: float, high: float) -> Callable[[str], Any]:
-    """What reads an option that must be a number from `low` to `high`."""
-
-    def read(text: str) -> Any:
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be from {low} to {high}, got {text!r}")
-        return value
-
-    read.__name__ = kind.__name__  # argparse says "invalid int value: 'two'"
-    return read
 
 
 def make_parser() -> Parser:
@@ -61,16 +58,8 @@ def make_parser() -> Parser:
     command = add(train, "train a model, save it after every epoch and at Ctrl-C, then test it")
     option = command.add_argument
     option("data", choices=("fashion-mnist", "clothing"))
-    what = "cnn, or clothing for photos"
-    option("--model", choices=("cnn", "mlp", "lstm", "clothing"), help=what)
-    for name, kind, default, what in (
-        ("epochs", number(int, 1, 10**6), 5, "passes over the pictures (default: 5)"),
-        ("batch-size", number(int, 1, 10**6), 64, "pictures a step of all processes (default: 64)"),
-        ("learning-rate", number(float, 1e-9, 1000), 0.001, "of Adam (default: 0.001)"),
-        ("seed", number(int, 0, 2**32 - 1), 0, "of weights and shuffling (default: 0)"),
-        ("workers", number(int, 0, 256), 0, "processes that load pictures ahead (default: 0)"),
-        ("limit", number(int, 1, 10**6), None, "pictures to use of each part, for a quick try"),
-    ):
+    option("--model", choices=("cnn", "mlp", "lstm", "clothing"), help="cnn, for photos clothing")
+    for name, kind, _, _, default, what in NUMBERS:
         option(f"--{name}", type=kind, default=default, metavar="N", help=what)
     option("--device", help="cpu, cuda, cuda:1, mps ... (default: the fastest)")
     option("--output", type=Path, default=paths.MODELS, help="folder (default: %(default)s)")
@@ -82,13 +71,11 @@ def make_parser() -> Parser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 if it did all, 1 if not, 130 for Ctrl-C."""
-    words = sys.argv[1:] if arguments is None else arguments
     parser = make_parser()
-    args = parser.parse_args(words)
-    args.words = words
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        signal.signal(number, signal.default_int_handler)
+    args = parser.parse_args(arguments)
+    args.words = sys.argv[1:] if arguments is None else arguments
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, signal.default_int_handler)
     try:
         return args.run(args)
     except ValueError as error:
@@ -97,8 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        for number in signals:  # torchrun repeats the signal of the terminal
-            signal.signal(number, signal.SIG_IGN)
+        for kind in (signal.SIGINT, signal.SIGTERM):  # torchrun repeats that of the terminal
+            signal.signal(kind, signal.SIG_IGN)
         print("\nStopped. Nothing half-done was kept.", file=sys.stderr)
         return 130
 
@@ -124,12 +111,11 @@ def doctor(args: Namespace) -> int:
     place = next(p for p in [paths.DATASETS, *paths.DATASETS.parents] if p.exists())
     memory, disk = psutil.virtual_memory().available / 1e9, shutil.disk_usage(place).free / 1e9
     space = "free some space, or set COURSE_DATASETS to a folder on another disk"
-    lfs = "needed only to publish models; install it from https://git-lfs.com"
     stand_in = "run `python -m course download`; until then a stand-in is used"
     findings = [
         ("problem", memory > 1, f"{memory:.1f} GB of memory free", "close other programs"),
         ("problem", disk > 1, f"{disk:.1f} GB of disk free at {place}", space),
-        ("missing", bool(shutil.which("git-lfs")), "git-lfs", lfs),
+        ("missing", bool(shutil.which("git-lfs")), "git-lfs", "to publish: https://git-lfs.com"),
         ("missing", paths.PHOTOS.exists(), f"photos in {paths.PHOTOS}", stand_in),
     ]
     try:
@@ -145,8 +131,8 @@ def doctor(args: Namespace) -> int:
         weights = weights_path()
         findings.append(("missing", weights.exists(), f"weights in {weights}", stand_in))
     except Exception as error:
-        text = f"torch and torchvision do not fit ({error})"
-        findings.append(("problem", False, text, "install both anew"))
+        fit = f"torch and torchvision do not fit ({error})"
+        findings.append(("problem", False, fit, "install both anew"))
     for state, good, text, remedy in findings:
         print(f"ok      {text}" if good else f"{state} {text}: {remedy}")
     return int(any(state == "problem" and not good for state, good, _, _ in findings))
@@ -181,7 +167,11 @@ def predict(args: Namespace) -> int:
 
 
 def train(args: Namespace) -> int:
-    """See `course.train_command`."""
+    """Look at the numbers, then see `course.train_command`."""
+    for name, _, low, high, _, _ in NUMBERS:
+        value = getattr(args, name.replace("-", "_"))
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"--{name}: must be from {low} to {high}, got '{value}'")
     from course import train_command
 
     return train_command.train(args)

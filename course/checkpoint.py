@@ -36,11 +36,11 @@ class CheckpointError(ValueError):
 
 @dataclass
 class Checkpoint:
-    """How far training had come: whole epochs, and the losses of the batches after them."""
+    """How far training had come: whole epochs, and what each batch after them gave."""
 
     epoch: int
     history: History | None
-    batch_losses: list[float]
+    batch_losses: list[Any]
 
 
 def save_checkpoint(
@@ -52,14 +52,14 @@ def save_checkpoint(
     scheduler: LRScheduler | None = None,
     generator: torch.Generator | None = None,
     history: History | None = None,
-    batch_losses: Sequence[float] = (),
+    batch_losses: Sequence[Any] = (),
 ) -> None:
     """Write everything that the next step depends on into one file, whole or not at all.
 
     Args:
         epoch: how many epochs are finished.
         generator: ``train_loader.generator``; inside an epoch a ``clone_state()`` of its start.
-        batch_losses: inside an epoch, the loss of every batch since its start.
+        batch_losses: inside an epoch, what each batch since its start gave, such as its loss.
 
     Raises:
         OSError: if the file cannot be written. An older checkpoint at `path` stays as it was.
@@ -67,8 +67,7 @@ def save_checkpoint(
     """
     parts = {"optimizer": optimizer, "scheduler": scheduler, "generator": generator}
     content = _collect(model, parts) | {"format": FORMAT, "version": VERSION, "epoch": epoch}
-    content["history"] = asdict(history) if history else None
-    content["batch_losses"] = list(batch_losses)
+    content |= {"history": history and asdict(history), "batch_losses": list(batch_losses)}
     buffer = io.BytesIO()
     torch.save(content, buffer)
     try:
@@ -77,9 +76,8 @@ def save_checkpoint(
     except ValueError as error:
         raise CheckpointError(f"{path} was not saved, {error}: use float() or int()") from error
     except OSError as error:
-        raise OSError(
-            f"{path} was not saved and is as it was ({error}): free some space or save elsewhere"
-        ) from error
+        advice = "free some space or save elsewhere"
+        raise OSError(f"{path} was not saved and is as it was ({error}): {advice}") from error
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -111,9 +109,9 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Restore what :func:`save_checkpoint` wrote, and move the model to `device`.
 
-    Without `optimizer` only the model is loaded, for predicting. With it, training goes on: the
-    random states of torch, NumPy and Python are restored too, and on the CPU the run continues
-    exactly as it would have without the stop. Inside an epoch use :func:`remaining_batches`.
+    Without `optimizer` only the model is loaded, for predicting. With it the random states come
+    back too, and on the CPU the run goes on to the last bit as it would have without the stop.
+    Inside an epoch use :func:`remaining_batches`.
 
     Raises:
         CheckpointError: if the file is missing, damaged, unsafe or does not fit: nothing changes.
@@ -129,9 +127,8 @@ def load_checkpoint(
     except Exception as error:  # a file made by hand can fail at any line
         _restore(before, model, parts, home)
         reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} does not fit ({reason!r:.400}): build and pass what was saved in it"
-        ) from error
+        problem = f"does not fit ({reason!r:.400}): build and pass what was saved in it"
+        raise CheckpointError(f"{path} {problem}") from error
 
 
 def read_checkpoint(path: str | Path) -> State:
@@ -149,16 +146,14 @@ def read_checkpoint(path: str | Path) -> State:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint: weights go to load_state_dict()")
         if (version := content.get("version")) != VERSION:
-            raise CheckpointError(
-                f"{path} has version {version!r:.20}, not {VERSION}: use the course that wrote it"
-            )
+            problem = f"has version {version!r:.20}, not {VERSION}: use the course that wrote it"
+            raise CheckpointError(f"{path} {problem}")
         return content
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can fail in any way
-        raise CheckpointError(
-            f"{path} is missing, damaged or unsafe ({error}): check the path or get it again"
-        ) from error
+        problem = f"is missing, damaged or unsafe ({error}): check the path or get it again"
+        raise CheckpointError(f"{path} {problem}") from error
 
 
 def remaining_batches(loader: DataLoader[Any], done: int) -> Iterator[Any]:

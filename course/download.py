@@ -53,8 +53,7 @@ def short_reason(error: DownloadError) -> str:
 def download_photos() -> Path:
     """Return the folder of the clothing photos, and fetch them first if they are not there.
 
-    Raises:
-        DownloadError: if they cannot be fetched or are damaged. Nothing half-done is left.
+    A DownloadError if they cannot be had; nothing half-done is left.
     """
     photos = paths.PHOTOS
     if _is_complete(photos):
@@ -159,9 +158,7 @@ def _unpack(archive: Path, folder: Path) -> None:
 def fetch(url: str, path: Path) -> None:
     """Save what `url` gives as `path`, with a progress bar.
 
-    Raises:
-        ValueError: if it does not arrive; the message ends with what to do about that.
-        OSError: if it cannot be written.
+    A ValueError says why it did not arrive and what to do, an OSError why it cannot be written.
     """
     host = urllib.request.Request(url).host
     if host in _unreachable:  # known, so not even a bar

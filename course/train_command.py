@@ -18,7 +18,6 @@ import torch
 import torch.distributed as dist
 from PIL import ImageOps
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam
 from torch.utils.data import Subset, random_split
 from torchvision.transforms.functional import to_tensor
@@ -66,10 +65,8 @@ def check(args: Namespace, world: int) -> torch.device:
     except OSError as error:
         raise ValueError(f"--output cannot be written ({error}): choose another folder") from error
     if args.resume == "":
-        found = args.output.glob("checkpoint_epoch*.pth")
-        args.resume = max(
-            found, key=os.path.getmtime, default=args.output / "checkpoint_epoch1.pth"
-        )
+        found = sorted(args.output.glob("checkpoint_epoch*.pth"), key=os.path.getmtime)
+        args.resume = found[-1] if found else args.output / "checkpoint_epoch1.pth"
     name = str(args.device or pick_device())
     if world > 1:  # a GPU for each process
         name = f"cuda:{os.environ['LOCAL_RANK']}" if name.startswith("cuda") else "cpu"
@@ -126,23 +123,19 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
     optimizer = Adam([{"params": network.parameters(), "about": about}], lr=args.learning_rate)
     loader, val_loader = data.make_loaders(train, val, args.batch_size, args.workers, args.seed)
     _, test_loader = data.make_loaders(train, test, args.batch_size)
-    generator: Any = loader.generator
+    shuffling: Any = loader.generator
     position = checkpoint.Checkpoint(0, History(), [])
     if args.resume:
-        position = checkpoint.load_checkpoint(
-            args.resume, network, optimizer, generator=generator, device=device
-        )
+        state: Any = {"generator": shuffling, "device": device}
+        position = checkpoint.load_checkpoint(args.resume, network, optimizer, **state)
         found = optimizer.param_groups[0].get("about", {})
         for name, value in about.items():
             if found.get(name) != value:
                 raise ValueError(f"{args.resume} has {name} {found.get(name)}, and not {value}")
         if position.epoch + bool(position.batch_losses) > args.epochs:
             raise ValueError(f"{args.resume} has come further than --epochs {args.epochs}")
-    history, losses = position.history, position.batch_losses
-    # Beside them the other half of what the batches of the epoch that runs gave.
-    correct: list[int] = optimizer.param_groups[0]["about"].setdefault("batch_correct", [])
-    order = generator.clone_state()  # decides the order of the next epoch
-    model = DistributedDataParallel(network) if world > 1 else network
+    measured = position.batch_losses  # loss and number of hits, of each batch of the epoch
+    model = nn.parallel.DistributedDataParallel(network) if world > 1 else network
     criterion = nn.CrossEntropyLoss()
     board = None
     if args.tensorboard and rank == 0:
@@ -152,82 +145,79 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
         print(f"Curves: tensorboard --logdir {shlex.quote(str(folder.parent))}")
         board = SummaryWriter(folder, purge_step=position.epoch + 1)  # hides what comes again
 
-    def save(name: str) -> Path:
-        state: Any = {"generator": order, "history": history, "batch_losses": losses}
+    def save(name: str, order: torch.Generator) -> Path:
         path: Path = args.output / name
         if rank == 0:
-            checkpoint.save_checkpoint(path, network, optimizer, position.epoch, **state)
+            checkpoint.save_checkpoint(path, network, optimizer, generator=order, **vars(position))
         return path
 
     print(f"{args.model} on {device}; pictures: {len(train):,}, {len(val):,}, {len(test):,}")
     signals: list[int] = []  # from now on, Ctrl-C stops between two batches
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: signals.append(number))
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, lambda kind, _: signals.append(kind))
     try:
         while position.epoch < args.epochs:
             title, start = f"epoch {position.epoch + 1}/{args.epochs}", time.perf_counter()
-            rest = checkpoint.remaining_batches(loader, len(losses))
+            order = shuffling.clone_state()  # decides the order of this epoch
+            rest = checkpoint.remaining_batches(loader, len(measured))
             hide = rank > 0 or None  # None: only a terminal gets a bar
-            bar = tqdm(rest, title, len(loader), leave=False, initial=len(losses), disable=hide)
+            bar = tqdm(rest, title, len(loader), leave=False, initial=len(measured), disable=hide)
             for inputs, targets in bar:
                 size = len(targets)  # a batch that cannot be shared equally is for all
                 share = slice(rank, None, world) if size % world == 0 else slice(None)
                 batch = inputs[share], targets[share]
                 means = train_one_epoch(model, [batch], criterion, optimizer, device)
-                measured = torch.tensor([*means, len(signals)], device=device)
+                total = torch.tensor([*means, len(signals)], device=device)
                 if world > 1:
-                    dist.all_reduce(measured)
-                loss, accuracy, stop = (measured / world).tolist()
-                losses.append(loss * size)
-                correct.append(round(accuracy * size))
+                    dist.all_reduce(total)
+                loss, accuracy, stop = (total / world).tolist()
+                measured.append((loss * size, round(accuracy * size)))
                 if stop:
                     raise KeyboardInterrupt
-            means = sum(losses) / len(train), sum(correct) / len(train)
+            values = [sum(column) / len(train) for column in zip(*measured, strict=True)]
             val_means = evaluate(network, val_loader, criterion, device)
-            values = (*means, *val_means, time.perf_counter() - start)
+            values += [*val_means, time.perf_counter() - start]
+            measured.clear()
             position.epoch += 1
             line = title
-            for (name, series), value in zip(vars(history).items(), values, strict=True):
+            for (name, series), value in zip(vars(position.history).items(), values, strict=True):
                 series.append(value)
                 line += f"  {name} {value:.4f}"
                 if board:
                     board.add_scalar(name.replace("_", "/"), value, position.epoch)
                     board.flush()
             print(line, flush=True)
-            losses.clear()
-            correct.clear()
-            order = generator.clone_state()
-            save(f"checkpoint_epoch{position.epoch}.pth")
+            save(f"checkpoint_epoch{position.epoch}.pth", shuffling)
     except (KeyboardInterrupt, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not signals:
             raise  # else it is only that Ctrl-C has ended a process that loads pictures
-        last = save(f"checkpoint_epoch{position.epoch + 1}.pth")
-        again = command(*args.words, "--resume", str(last))
-        print(f"\nStopped in {title}, batch {len(losses)}; kept: {last}. Go on with:\n{again}")
+        last = save(f"checkpoint_epoch{position.epoch + 1}.pth", order)
+        again = command(*args.words, "--resume", str(last), world=world)
+        print(f"\nStopped in {title}, batch {len(measured)}; kept: {last}. Go on with:\n{again}")
         return 130
     loss, accuracy = evaluate(network, test_loader, criterion, device)
     print(f"test: loss {loss:.4f}, accuracy {accuracy:.4f}")
-    final = save("model_final.pth")
+    final = save("model_final.pth", shuffling)
     print(f"Saved {final}. Use it:\n{command('predict', 'PHOTO.jpg', '--model', str(final))}")
     return 0
 
 
-def command(*words: str) -> str:
+def command(*words: str, world: int = 1) -> str:
     """A line to paste into a terminal."""
-    world = os.environ.get("WORLD_SIZE", "1")
-    alone = world == "1" or words[0] != "train"
-    start = "python" if alone else f"torchrun --nproc-per-node={world}"
+    start = f"torchrun --nproc-per-node={world}" if world > 1 else "python"
     join = subprocess.list2cmdline if os.name == "nt" else shlex.join
     return f"{start} -m course {join(words)}"
 
 
 def load_trained(path: str) -> Callable[[str], list[tuple[str, float]]]:
-    """A function that names a photo, see `classify`, with what ``course train`` saved.
+    """What finds the five most probable classes of a photo, with what ``course train`` saved.
+
+    For Fashion-MNIST a photo becomes what those pictures are: grey, 28 x 28, light on black.
 
     Raises:
-        CheckpointError: if there is none, or its base is not the one that is here.
+        CheckpointError: if there is no such file, or its base is not the one that is here.
     """
-    content = checkpoint.read_checkpoint(Path(path))
+    content = checkpoint.read_checkpoint(path)
     try:
         about = content["optimizer"]["state"]["param_groups"][0]["about"]
         kind, classes, base = MODELS[about["data"]][about["model"]], about["classes"], about["base"]
@@ -237,23 +227,20 @@ def load_trained(path: str) -> Callable[[str], list[tuple[str, float]]]:
         raise checkpoint.CheckpointError(f"{path} fits only {base}: train again")
     model = kind(num_classes=len(classes)).eval()
     (model.head if base else model).load_state_dict(content["model"])
-    return lambda photo: classify(model, classes, photo)
 
+    def classify(photo: str) -> list[tuple[str, float]]:
+        image = data.load_image(photo)
+        if base:
+            inputs = data.photo_transform()(image)
+        else:
+            image = image.convert("L")
+            image.thumbnail((28, 28))
+            corners = to_tensor(image)[0, [0, 0, -1, -1], [0, -1, 0, -1]]
+            image = ImageOps.invert(image) if corners.mean() > 0.5 else image
+            pixels = to_tensor(ImageOps.pad(image, (28, 28)))
+            inputs = (pixels - data.FASHION_MEAN) / data.FASHION_STD
+        with torch.inference_mode():
+            top = model(inputs.unsqueeze(0)).softmax(dim=1)[0].topk(min(5, len(classes)))
+        return [(classes[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
 
-def classify(model: nn.Module, classes: list[str], photo: str) -> list[tuple[str, float]]:
-    """The five most probable classes with their probabilities.
-
-    For Fashion-MNIST a photo becomes what those pictures are: grey, 28 x 28, light on black.
-    """
-    image = data.load_image(photo)
-    if isinstance(model, models.ClothingClassifierMobileNet):
-        inputs = data.photo_transform()(image)
-    else:
-        image = image.convert("L")
-        image.thumbnail((28, 28))
-        corners = to_tensor(image)[0, [0, 0, -1, -1], [0, -1, 0, -1]]
-        image = ImageOps.invert(image) if corners.mean() > 0.5 else image
-        inputs = (to_tensor(ImageOps.pad(image, (28, 28))) - data.FASHION_MEAN) / data.FASHION_STD
-    with torch.inference_mode():
-        top = model(inputs.unsqueeze(0)).softmax(dim=1)[0].topk(min(5, len(classes)))
-    return [(classes[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
+    return classify
