@@ -179,7 +179,11 @@ UNTOUCHED = r"run\.pth was not saved and is as it was \(.*: free some space"
 
 @pytest.mark.parametrize(
     ("function", "error", "words"),
-    [("fsync", FULL, UNTOUCHED), ("replace", FULL, UNTOUCHED), ("fsync", KeyboardInterrupt(), "^$")],
+    [
+        ("fsync", FULL, UNTOUCHED),
+        ("replace", FULL, UNTOUCHED),
+        ("fsync", KeyboardInterrupt(), "^$"),
+    ],
 )
 def test_a_failed_save_leaves_the_older_checkpoint(
     path: Path, monkeypatch: pytest.MonkeyPatch, function: str, error: BaseException, words: str
