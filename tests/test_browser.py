@@ -82,8 +82,8 @@ def page(lab):
 
 def test_run_all_and_move_the_slider(page):
     page.wait_for_selector("text=| Idle", timeout=120_000)
-    page.click("text=Run >> nth=0")
-    page.click("text=Run All Cells")
+    page.click('.lm-MenuBar-itemLabel:text-is("Run")')
+    page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
     page.wait_for_function(
         f"{CELLS}.filter(c => c.cell_type == 'code').every(c => c.execution_count > 0)",
         timeout=240_000,
@@ -92,6 +92,9 @@ def test_run_all_and_move_the_slider(page):
     assert not [o for o in outputs if o["output_type"] == "error"]
     assert not [o for o in outputs if o.get("name") == "stderr"]
 
+    # JupyterLab may keep a cell hidden until the page is near it.
+    index = page.evaluate(f"{CELLS}.findIndex(c => [c.source].flat().join().includes('valley()'))")
+    page.evaluate(f"jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
     handle = page.locator(".widget-slider .noUi-handle").first
     handle.scroll_into_view_if_needed()
     picture = page.locator(".jp-OutputArea-output:has(.widget-slider) img, .jupyter-widgets img")
