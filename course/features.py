@@ -38,8 +38,6 @@ def extract_features(
 ) -> TensorDataset:
     """Run every photo through the frozen base once, or take what an earlier call kept.
 
-    Works on the device of `model` and leaves `model` as it was. The result is on the CPU.
-
     Args:
         dataset: photos with a transform to ``(3, H, W)`` float32. A transform that draws random
             numbers would be drawn once for good: there is no augmentation here.
@@ -47,11 +45,10 @@ def extract_features(
 
     Returns:
         ``(N, 1280)`` float32 features, or maps such as ``(N, 160, 7, 7)`` with ``until=17``, and
-        ``(N,)`` int64 targets, in the order of `dataset`.
+        ``(N,)`` int64 targets, in the order of `dataset`, on the CPU.
 
     Raises:
-        ValueError: if the transform is missing, or holds a step that cannot be recognised later,
-            or if there is no block `until` with another before it.
+        ValueError: if the transform is missing or cannot be recognised later, or `until` is wrong.
         ImageFileError: if a photo is damaged; it is found before the pass begins.
     """
     if until is not None and not 0 < until < len(model.base_model):
@@ -89,9 +86,8 @@ def compute_features(
 def numeric_path(device: torch.device) -> str:
     """How `compute_features` calculates, in words. It is part of the key.
 
-    float32 on every device: folding and ``channels_last`` change features by rounding only, about
-    one part in a million. bfloat16 would halve the time once more where the processor has it, but
-    it moves features by about three parts in a hundred, so heads would differ between machines.
+    Folding and ``channels_last`` change features by rounding only. bfloat16 would be twice as fast
+    where the processor has it, but moves features by about three parts in a hundred.
     """
     torch_version = ".".join(torch.__version__.split(".")[:2])
     return f"float32, BatchNorm folded, channels_last, {device.type}, torch {torch_version}"
@@ -100,9 +96,9 @@ def numeric_path(device: torch.device) -> str:
 def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobileNet:
     """Return a faster copy for evaluation, the same function to rounding.
 
-    In evaluation mode BatchNorm multiplies and adds constants. They can be multiplied into the
-    weights of the convolution before it, and a third of the layers disappears. Pictures with their
-    colours side by side in memory (``channels_last``) suit convolutions better, too.
+    In evaluation mode BatchNorm multiplies and adds constants. They go into the weights of the
+    convolution before it, and a third of the layers disappears. Pictures with their colours side by
+    side in memory (``channels_last``) suit convolutions better, too.
     """
     model = copy.deepcopy(model).eval()
     for block in model.base_model.modules():
@@ -117,18 +113,16 @@ def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobi
 def load_batches(dataset: ClothingDataset) -> Iterator[Tensor]:
     """Give batches ``(8, 3, H, W)`` in order; two threads decode the next ones meanwhile.
 
-    Threads suffice because decoding leaves Python's lock free. They also start at once on every
-    system and share memory with the network, which worker processes do not.
+    Threads suffice, because decoding leaves Python's lock free, and start at once on every system.
     """
 
-    def load(start: int) -> Tensor:
-        stop = min(start + BATCH_SIZE, len(dataset))
-        return torch.stack([dataset[i][0] for i in range(start, stop)])
+    def load(indices: Tensor) -> Tensor:
+        return torch.stack([dataset[i][0] for i in indices.tolist()])
 
     waiting: deque[Future[Tensor]] = deque()
     with ThreadPoolExecutor(NUM_LOADERS) as pool:
-        for start in range(0, len(dataset), BATCH_SIZE):
-            waiting.append(pool.submit(load, start))
+        for indices in torch.split(torch.arange(len(dataset)), BATCH_SIZE):
+            waiting.append(pool.submit(load, indices))
             if len(waiting) > NUM_LOADERS:
                 yield waiting.popleft().result()
         while waiting:
@@ -140,12 +134,8 @@ def cache_key(
 ) -> str:
     """A digest of everything that the features depend on.
 
-    That is: the weights and buffers of the base (of the blocks before `until`), the bytes and label
-    of each photo in order, the transform, and the numeric path. Reading 3,068 photos for it takes a
-    fraction of a second.
-
-    Raises:
-        ValueError: see `extract_features`.
+    That is: the weights and buffers of the blocks before `until`, the bytes and label of each photo
+    in order, the transform, and the numeric path. 3,068 photos take a fraction of a second.
     """
     transform = repr(dataset.transform)
     if dataset.transform is None:
@@ -161,12 +151,11 @@ def cache_key(
     for setting in (numeric_path(device), transform, f"Pillow {PIL.__version__}"):
         digest.update(f"{setting}\n".encode())
     for name, tensor in model.base_model[:until].state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor_bytes(tensor))
+        description = f"{name} {tensor.dtype} {tuple(tensor.shape)}\n"
+        digest.update(description.encode() + tensor_bytes(tensor))
     for image_path, label in zip(dataset.image_paths, dataset.labels, strict=True):
         data = image_path.read_bytes()
-        digest.update(f"{label} {len(data)}\n".encode())
-        digest.update(data)
+        digest.update(f"{label} {len(data)}\n".encode() + data)
     return digest.hexdigest()
 
 
@@ -203,14 +192,10 @@ def read_kept(
 
 def keep(path: Path, key: str, features: Tensor, targets: Tensor) -> None:
     """Write what `read_kept` reads; another process sees a whole file or none."""
-    content = safetensors.torch.save(
-        {"features": features, "sha256": digest_of(key, features, targets)}
-    )
+    content = {"features": features, "sha256": digest_of(key, features, targets)}
     try:
-        write_whole(path, content)
+        write_whole(path, safetensors.torch.save(content))
     except OSError as error:
-        warnings.warn(
-            f"the features could not be kept in {path.parent} ({error}), so the next call "
-            "computes them again: make the folder writable or free some space",
-            stacklevel=3,
-        )
+        advice = "the next call computes them again: make the folder writable or free some space"
+        message = f"the features could not be kept in {path.parent} ({error}), so {advice}"
+        warnings.warn(message, stacklevel=3)
