@@ -55,9 +55,11 @@ def extract_features(
         raise ValueError(f"until must be at least 1 and below {len(model.base_model)}, got {until}")
     key = cache_key(model, dataset, until)
     path = paths.CACHE / f"features-{dataset.data_dir.name}-{key[:16]}.safetensors"
-    example = dataset[0][0].unsqueeze(0).to(next(model.parameters()).device)
-    shape = model.extract_features(example, until).shape[1:]  # a map is smaller for small photos
-    kept = read_kept(path, key, torch.tensor(dataset.labels), tuple(shape))
+    shape: tuple[int, ...] = (NUM_FEATURES,)
+    if until is not None:  # a map is smaller for small photos
+        example = dataset[0][0].unsqueeze(0).to(next(model.parameters()).device)
+        shape = tuple(fold_batchnorm(model).extract_features(example, until).shape[1:])
+    kept = read_kept(path, key, torch.tensor(dataset.labels), shape)
     if kept is None:
         check_images(dataset)
         kept = compute_features(model, dataset, until)

@@ -385,3 +385,11 @@ def test_two_processes_at_once_do_no_harm(model, photos, cache, passes):
     digest = str(features.digest_of("", expected, expected).tolist())
     assert [stdout.strip() for stdout, _ in results] == [digest, digest]
     assert [path.suffix for path in cache.iterdir()] == [".safetensors"]
+
+
+def test_a_base_in_training_mode_learns_nothing_on_the_way(model, photos, passes):
+    model.base_model.train()
+    before = {name: t.clone() for name, t in model.base_model.state_dict().items()}
+    extract_features(model, clothes(photos), until=17)
+    assert model.base_model.training
+    assert all(torch.equal(t, before[name]) for name, t in model.base_model.state_dict().items())
