@@ -185,7 +185,8 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
                 line += f"  {name} {value:.4f}"
                 if board:
                     board.add_scalar(name.replace("_", "/"), value, position.epoch)
-                    board.flush()
+            if board:
+                board.flush()
             print(line, flush=True)
             save(f"checkpoint_epoch{position.epoch}.pth", shuffling)
     except (KeyboardInterrupt, RuntimeError) as error:
