@@ -24,12 +24,6 @@ def is_fact(cell: NotebookNode) -> bool:
     return "keep_output" in cell["metadata"].get("tags", [])
 
 
-def prepare(nb: NotebookNode) -> None:
-    """Fetch what the notebook needs."""
-    for need in nb.metadata.get("course", {}).get("needs", []):
-        PREPARE[need]()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         cell = getattr(item, "cell", None)
@@ -40,4 +34,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         else:
             cell["execution_count"] = None
             cell["outputs"] = []
-        prepare(item.parent.nb)
+        for need in item.parent.nb.metadata.get("course", {}).get("needs", []):
+            PREPARE[need]()
