@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 """What a DataLoader gives: batches of ``(inputs, targets)``."""
+NO_SAMPLE = "the loader gave no sample: check that its dataset is not empty"
 
 
 @dataclass
@@ -62,32 +63,19 @@ def train_one_epoch(
         total_loss += loss.item() * len(targets)  # the last batch may be short: weigh it
         correct += (logits.argmax(dim=1) == targets).sum().item()
         total += len(targets)
-    return _means(total_loss, correct, total)
+    if total == 0:
+        raise ValueError(NO_SAMPLE)
+    return total_loss / total, correct / total
 
 
-@torch.no_grad()
 def evaluate(
-    model: nn.Module,
-    loader: Batches,
-    criterion: nn.Module,
-    device: torch.device | str = "cpu",
+    model: nn.Module, loader: Batches, criterion: nn.Module, device: torch.device | str = "cpu"
 ) -> tuple[float, float]:
     """Measure the model without changing it; arguments and result as in `train_one_epoch`."""
-    model.eval()
-    total_loss, correct, total = 0.0, 0, 0
-    for inputs, targets in loader:
-        inputs, targets = inputs.to(device), targets.to(device)
-        logits = model(inputs)
-        total_loss += criterion(logits, targets).item() * len(targets)
-        correct += (logits.argmax(dim=1) == targets).sum().item()
-        total += len(targets)
-    return _means(total_loss, correct, total)
-
-
-def _means(total_loss: float, correct: float, total: int) -> tuple[float, float]:
-    if total == 0:
-        raise ValueError("the loader gave no sample: check that its dataset is not empty")
-    return total_loss / total, correct / total
+    logits, targets = predict(model, loader, device)
+    loss = criterion(logits.to(device), targets.to(device))  # of all at once: a mean over samples
+    accuracy = (logits.argmax(dim=1) == targets).double().mean()
+    return loss.item(), accuracy.item()
 
 
 def fit(
@@ -152,6 +140,6 @@ def predict(
     model.eval()
     results = [(model(inputs.to(device)).cpu(), targets) for inputs, targets in loader]
     if not results:
-        raise ValueError("the loader gave no sample: check that its dataset is not empty")
+        raise ValueError(NO_SAMPLE)
     logits, targets = zip(*results, strict=True)
     return torch.cat(logits), torch.cat(targets)
