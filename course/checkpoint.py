@@ -3,9 +3,8 @@
 import copy
 import glob
 import io
-import math
 import os
-import pickle
+import pickletools
 import random
 import re
 import zipfile
@@ -18,9 +17,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import psutil
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from course.training import History
@@ -28,6 +28,9 @@ from course.training import History
 FORMAT, VERSION = "pytorch-course checkpoint", 2
 State = dict[str, Any]
 RECORDS = re.compile(r"\w+/(data\.pkl|(\.?data/)?\.?\w+)")  # what torch.save() calls its records
+HARMLESS = re.compile(
+    r"collections (OrderedDict|Counter)|torch (Size|\w+Storage)|torch\._utils _rebuild_tensor_v2"
+)  # what the pickle of a checkpoint may ask for
 
 
 class CheckpointError(ValueError):
@@ -139,10 +142,14 @@ def read_checkpoint(path: str | Path) -> State:
         with open(path, "rb") as file:
             if file.read(23) == b"version https://git-lfs":
                 raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
-            _check_archive(file)
-            file.seek(0)
-            # Random states belong on the CPU; load_state_dict() moves the others.
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            size = _check_archive(file)
+        # On the CPU, where random states belong; load_state_dict() moves the others. With mmap no
+        # tensor takes more memory than the file has bytes; the copy lets go of the file.
+        content = copy.deepcopy(torch.load(path, "cpu", weights_only=True, mmap=True))
+        tensors = [part for part in tree_leaves(content) if isinstance(part, Tensor)]
+        found = sum(storage.nbytes() for storage in {part.untyped_storage() for part in tensors})
+        if found != size or any(part.nbytes > part.untyped_storage().nbytes() for part in tensors):
+            raise ValueError("a tensor claims other bytes than it has")
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no checkpoint: weights go to load_state_dict()")
         if (version := content.get("version")) != VERSION:
@@ -152,7 +159,8 @@ def read_checkpoint(path: str | Path) -> State:
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can fail in any way
-        problem = f"is missing, damaged or unsafe ({error}): check the path or get it again"
+        reason = " ".join(str(error).split())
+        problem = f"is missing, damaged or unsafe ({reason:.300}): check the path or get it again"
         raise CheckpointError(f"{path} {problem}") from error
 
 
@@ -214,8 +222,8 @@ def _restore(content: State, model: nn.Module, parts: State, device: torch.devic
         _set_random_states(content)
 
 
-def _check_archive(file: BinaryIO) -> None:
-    """Raise an error of any kind for what torch.save() would not have written of a checkpoint."""
+def _check_archive(file: BinaryIO) -> int:
+    """Bytes of all tensors; raises an error of any kind for what torch.save() does not write."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if file.read(4) != b"PK\3\4":  # torch.load() would take it for one of its older formats
@@ -229,37 +237,8 @@ def _check_archive(file: BinaryIO) -> None:
             raise ValueError("it would grow while loading")
         if damaged := archive.testzip():  # torch.load() does not compare the checksums
             raise ValueError(f"wrong checksum in {damaged}")
-        promises = _Promises(archive.open(f"{folder}/data.pkl"))
-        promises.sizes = sizes
-        promises.load()
-
-
-class _Promises(pickle.Unpickler):
-    """Reads the pickle of a checkpoint without making a tensor, to see what it promises.
-
-    It may ask for harmless things only, and each tensor must claim the bytes that its record has:
-    torch 2.6 does not compare them and reads on in memory that belongs to others.
-    """
-
-    sizes: dict[str, int]  # of the records
-
-    def find_class(self, module: str, name: str) -> Any:
-        wanted = f"{module}.{name}"
-        if module == "torch" and name.endswith("Storage"):
-            return getattr(torch, name.replace("Storage", "Tensor")).dtype.itemsize
-        if wanted == "torch._utils._rebuild_tensor_v2":
-            return _check_size
-        if wanted in ("collections.OrderedDict", "collections.Counter", "torch.Size"):
-            return super().find_class(module, name)
-        raise ValueError(f"it asks for {wanted!r:.80}, which could run a stranger's code")
-
-    def persistent_load(self, pid: Any) -> int:
-        _, itemsize, key, _, length = pid
-        if length * itemsize != self.sizes[f"data/{key}"]:
-            raise ValueError("a tensor claims other bytes than it has")
-        return length  # stands for the storage
-
-
-def _check_size(length: int, offset: int, size: tuple[int, ...], *rest: Any) -> None:
-    if math.prod(map(float, size)) > length:  # float, since integers of any length take long
-        raise ValueError("a tensor would grow while loading")
+        program = pickletools.genops(archive.read(f"{folder}/data.pkl"))
+        calls = {str(argument) for opcode, argument, _ in program if opcode.name == "GLOBAL"}
+        if strange := ", ".join(sorted(call for call in calls if not HARMLESS.fullmatch(call))):
+            raise ValueError(f"it asks for {strange!r:.80}, which could run a stranger's code")
+        return sum(sizes[name] for name in sizes if name.startswith("data/"))

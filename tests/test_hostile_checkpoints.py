@@ -224,7 +224,8 @@ def load_all(folder: Path) -> None:
             results[path.stem] = "LOADED"
         except CheckpointError as error:
             results[path.stem] = str(error)
-            short = isinstance(error.__cause__, MemoryError) or "alloc" in str(error.__cause__)
+            cause = str(error.__cause__).split("\n")[0]  # without torch's list of its functions
+            short = isinstance(error.__cause__, MemoryError) or "alloc" in cause
             unchanged = torch.equal(before[0], model.weight) and not optimizer.state
             if short or not unchanged or not torch.equal(before[1], torch.get_rng_state()):
                 results[path.stem] = f"CHANGED OR OUT OF MEMORY: {error.__cause__}"
@@ -271,8 +272,8 @@ def test_some_in_this_process_too(tmp_path: Path) -> None:
         "lying record": "would grow",
         "more numbers than bytes": "claims other bytes",
         "position beside the numbers": "no such random state",
-        "moments that would unfold": "would grow",
-        "sizes that take long to multiply": "would grow",
+        "moments that would unfold": "claims other bytes",
+        "sizes that take long to multiply": "unsafe",
     }.items():
         (tmp_path / "x.pth").write_bytes(files[name])
         with pytest.raises(CheckpointError, match=match):
