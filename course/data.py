@@ -74,22 +74,19 @@ def find_classes(data_dir: Path) -> list[str]:
     classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
     if not classes:
         raise FileNotFoundError(f"{place} holds no class folder: put the pictures into one a class")
-    lower = [name.lower() for name in classes]
-    if twins := [name for name in classes if lower.count(name.lower()) > 1]:
-        raise ValueError(f"class folders in {place} differ only by case: rename one of {twins}")
+    if len({name.lower() for name in classes}) < len(classes):
+        raise ValueError(f"class folders in {place} differ only by case, rename one: {classes}")
     return classes
 
 
 def find_images(class_dir: Path) -> list[Path]:
     """The picture files that lie directly in the folder of one class, sorted by name."""
-    images = [path for path in class_dir.iterdir() if path.suffix.lower() in IMAGE_EXTENSIONS]
-    images = [path for path in images if path.is_file() and path.name[0] != "."]
+    files = sorted(e.name for e in class_dir.iterdir() if e.is_file() and e.name[0] != ".")
+    images = [class_dir / name for name in files if name.lower().endswith(IMAGE_EXTENSIONS)]
     if not images:
-        raise FileNotFoundError(
-            f"{str(class_dir)!r} holds no picture (by its name): add some or remove the folder; "
-            "if it holds the class folders, it is the data_dir that you want"
-        )
-    return sorted(images, key=lambda path: path.name)
+        remedy = "add some or remove the folder; if it holds the class folders, pass this one"
+        raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
+    return images
 
 
 def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
@@ -100,11 +97,8 @@ def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
         ImageFileError: if it is damaged, not of `IMAGE_FORMATS` or has more than `MAX_PIXELS`.
     """
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise ValueError("it is not a file")
-        if status.st_size == 0:
-            raise ValueError("it is empty")
         with Image.open(path, formats=IMAGE_FORMATS) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
@@ -114,10 +108,8 @@ def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise many different kinds
-        raise ImageFileError(
-            f"{os.fspath(path)!r} cannot be read as a picture ({error}): open it in a viewer, "
-            "then save it again, replace it or delete it"
-        ) from error
+        problem = f"{os.fspath(path)!r} cannot be read as a picture ({error})"
+        raise ImageFileError(f"{problem}: save it again, replace it or delete it") from error
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
@@ -150,8 +142,7 @@ def photo_transform(size: int = 224) -> transforms.Compose:
 
 def denormalize(images: Tensor) -> Tensor:
     """Undo the ImageNet normalisation, for looking: ``(..., 3, H, W)`` back to values in [0, 1]."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
+    mean, std = images.new_tensor([IMAGENET_MEAN, IMAGENET_STD]).view(2, 3, 1, 1)
     return (images * std + mean).clamp(0, 1)
 
 
@@ -169,20 +160,16 @@ def make_loaders(
         seed: of the shuffling, so that a second run sees the same batches.
 
     Raises:
-        ValueError: if `batch_size` is not positive or the two datasets have different classes.
+        ValueError: if the two datasets have different classes, or `batch_size` is not positive.
         ImageFileError: if a picture of a `ClothingDataset`, or of a part of one, is damaged.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     train, val = _photos_behind(train_dataset), _photos_behind(val_dataset)
     if train and val and train.classes != val.classes:
-        raise ValueError(
-            f"{str(train.data_dir)!r} and {str(val.data_dir)!r} hold different classes; only one "
-            f"of them has {sorted(set(train.classes) ^ set(val.classes))}: rename or add folders"
-        )
-    for photos in dict.fromkeys([train, val]):  # once, also when both are parts of one
-        if photos:
-            check_images(photos)
+        lone = sorted(set(train.classes) ^ set(val.classes))
+        problem = f"{str(train.data_dir)!r} and {str(val.data_dir)!r} hold different classes"
+        raise ValueError(f"{problem}; only one of them has {lone}: rename or add folders")
+    for photos in filter(None, dict.fromkeys([train, val])):  # once if both are parts of one
+        check_images(photos)
     generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers}
     train_loader = DataLoader(train_dataset, shuffle=True, generator=generator, **options)
