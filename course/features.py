@@ -85,16 +85,6 @@ def compute_features(
     return torch.cat(batches), torch.tensor(dataset.labels)
 
 
-def numeric_path(device: torch.device) -> str:
-    """How `compute_features` calculates, in words. It is part of the key.
-
-    Folding and ``channels_last`` change features by rounding only. bfloat16 would be twice as fast
-    where the processor has it, but moves features by about three parts in a hundred.
-    """
-    torch_version = ".".join(torch.__version__.split(".")[:2])
-    return f"float32, BatchNorm folded, channels_last, {device.type}, torch {torch_version}"
-
-
 def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobileNet:
     """Return a faster copy for evaluation, the same function to rounding.
 
@@ -137,7 +127,8 @@ def cache_key(
     """A digest of everything that the features depend on.
 
     That is: the weights and buffers of the blocks before `until`, the bytes and label of each photo
-    in order, the transform, and the numeric path. 3,068 photos take a fraction of a second.
+    in order, the transform, and how `compute_features` calculates. 3,068 photos take a fraction
+    of a second.
     """
     transform = repr(dataset.transform)
     if dataset.transform is None:
@@ -149,8 +140,11 @@ def cache_key(
             f"names its settings, in place of {transform}"
         )
     digest = hashlib.sha256()
-    device = next(model.parameters()).device
-    for setting in (numeric_path(device), transform, f"Pillow {PIL.__version__}"):
+    # Folding and channels_last change features by rounding only. bfloat16 would be twice as fast
+    # where the processor has it, but moves features by about three parts in a hundred.
+    device, version = next(model.parameters()).device, torch.__version__.rpartition(".")[0]
+    numeric_path = f"float32, BatchNorm folded, channels_last, {device.type}, torch {version}"
+    for setting in (numeric_path, transform, f"Pillow {PIL.__version__}"):
         digest.update(f"{setting}\n".encode())
     for name, tensor in model.base_model[:until].state_dict().items():
         description = f"{name} {tensor.dtype} {tuple(tensor.shape)}\n"

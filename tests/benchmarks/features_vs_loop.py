@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from course import paths
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
-from course.features import extract_features, numeric_path
+from course.features import extract_features
 from course.models import MLP, ClothingClassifierMobileNet
 from course.training import fit
 from course.tuning import make_model
@@ -150,7 +150,7 @@ def main():
     model = ClothingClassifierMobileNet()
     photos = {name: ClothingDataset(paths.PHOTOS / name, photo_transform()) for name in SPLITS}
     count = sum(len(dataset) for dataset in photos.values())
-    print(f"{numeric_path(torch.device('cpu'))}; {torch.get_num_threads()} threads")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
 
     with tempfile.TemporaryDirectory() as folder:
         paths.CACHE = Path(folder)  # an empty cache
