@@ -216,7 +216,7 @@ def test_archives(tmp_path, monkeypatch):
     photos = tmp_path / "datasets" / "photos"
     monkeypatch.setattr(paths, "PHOTOS", photos)
     monkeypatch.setattr(download, "PHOTOS_DIGEST", digest)
-    monkeypatch.setattr(download, "PHOTO_COUNTS", {"train": 1, "validation": 1, "test": 1})
+    monkeypatch.setattr(download, "NUM_PHOTOS", 3)
     before = sorted(tmp_path.iterdir())
 
     @cases(250)

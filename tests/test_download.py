@@ -121,7 +121,7 @@ def photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> P
     monkeypatch.setattr(paths, "PHOTOS", folder)
     monkeypatch.setattr(download, "PHOTOS_URL", f"{server.url}/photos.zip")
     monkeypatch.setattr(download, "PHOTOS_DIGEST", tiny_digest())
-    monkeypatch.setattr(download, "PHOTO_COUNTS", {"train": 10, "validation": 10, "test": 10})
+    monkeypatch.setattr(download, "NUM_PHOTOS", 30)
     return folder
 
 
@@ -262,9 +262,7 @@ def sequence(*handles: Handle) -> Handle:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the program meant to wait, without waiting."""
     seconds: list[float] = []
-    monkeypatch.setattr(
-        download, "time", types.SimpleNamespace(sleep=seconds.append, time=time.time)
-    )
+    monkeypatch.setattr(download, "time", types.SimpleNamespace(sleep=seconds.append))
     monkeypatch.setattr(download, "PAUSES", (1.0, 2.0, 4.0))
     return seconds
 
@@ -538,13 +536,14 @@ class FullDisk:
 def test_disk_full(
     photos: Path, weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    whole = Path.open
+    whole, copy = Path.open, shutil.copyfileobj
 
     def small(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
         file = whole(self, mode, *args, **options)
-        return FullDisk(file, room if self.suffix != ".jpg" else 100) if "w" in mode else file
+        return FullDisk(file, room) if "w" in mode else file
 
     monkeypatch.setattr(Path, "open", small)
+    monkeypatch.setattr(shutil, "copyfileobj", lambda a, b, *n: copy(a, FullDisk(b, 100), *n))
     if room == 1000:
         assert_weights_fail(weights, "No space left on device", "TORCH_HOME")
         assert not weights.exists()
@@ -600,25 +599,21 @@ def link(name: str) -> zipfile.ZipInfo:
         f"{TOP}\\train\\dress\\..\\..\\..\\escaped.jpg",
         f"{TOP}/train/dress\\..\\escaped.jpg",
         "C:/train/dress/escaped.jpg",
-        link(f"{TOP}/train/dress/escaped.jpg"),
-        link(f"{TOP}/train/escaped"),
     ],
-    ids=[
-        "slip",
-        "slip-2",
-        "parent",
-        "absolute",
-        "backslash",
-        "backslash-2",
-        "drive",
-        "link",
-        "dir",
-    ],
+    ids=["slip", "slip-2", "parent", "absolute", "backslash", "backslash-2", "drive"],
 )
-def test_unsafe_members(photos: Path, server: Server, name: str | zipfile.ZipInfo) -> None:
+def test_unsafe_members(photos: Path, server: Server, name: str) -> None:
     server.handle = answer(make_zip((name, b"/etc/passwd")))
     assert_fails(photos, "the archive holds")
     assert not list(photos.parent.parent.rglob("escaped*"))
+
+
+def test_links_are_not_made(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip((link(f"{TOP}/train/dress/escaped.jpg"), b"/etc/passwd")))
+    assert_fails(photos, "not the expected photos")
+    server.handle = answer(make_zip((link(f"{TOP}/train/escaped"), b"/etc")))
+    download_photos()
+    assert not list(photos.rglob("escaped*"))
 
 
 def test_bombs(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -731,7 +726,7 @@ from pathlib import Path
 from course import __main__, download, paths
 paths.PHOTOS = Path(sys.argv[1])
 download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
-download.PHOTO_COUNTS = {"train": 10, "validation": 10, "test": 10}
+download.NUM_PHOTOS = 30
 download.weights_path = download.download_weights = lambda: Path(sys.executable)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C
 sys.exit(__main__.main(["download"]))
@@ -788,23 +783,10 @@ def test_interrupted_from_the_keyboard(photos: Path, server: Server) -> None:
     assert everything_in(photos.parent) == []
 
 
-def test_what_a_killed_process_left_is_removed(photos: Path, server: Server) -> None:
-    old, new = photos.parent / ".download-old", photos.parent / ".download-new"
-    for folder in (old, new):
-        folder.mkdir(parents=True)
-        (folder / "photos.zip").write_bytes(b"half of it")
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    server.handle = answer(make_zip())
-    download_photos()
-    assert sorted(photos.parent.iterdir()) == [new, photos]  # the new one may still be in use
-
-
 def test_all_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     real = photos_or_sketches()
     if real != paths.PHOTOS:  # the drawn garments, packed and sent in the same way
-        counts = {split: 10 * count for split, count in sketches.COUNTS.items()}
-        monkeypatch.setattr(download, "PHOTO_COUNTS", counts)
+        monkeypatch.setattr(download, "NUM_PHOTOS", 10 * sum(sketches.COUNTS.values()))
         monkeypatch.setattr(download, "PHOTOS_DIGEST", download.folder_digest(real))
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
