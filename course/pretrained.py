@@ -27,11 +27,8 @@ def weights_or_stand_in(quiet: bool = False) -> Path:
         what = f"the ImageNet weights in {path}."
     except DownloadError as error:
         path = STAND_IN
-        what = (
-            f"the small weights of the course, {path.name}, for the 10 classes of Fashion-MNIST. "
-            "`python -m course download` fetches the ImageNet weights when there is network. "
-            f"({short_reason(error)})"
-        )
+        advice = "`python -m course download` fetches those of ImageNet when there is network."
+        what = f"our small weights for Fashion-MNIST, {path.name}. {advice} ({short_reason(error)})"
     if not quiet:
         print(f"MobileNetV2: {what}")
     return path
@@ -81,5 +78,4 @@ def predict_top_k(
     if not 1 <= k <= len(categories):
         raise ValueError(f"k must be from 1 to {len(categories)}, got {k}")
     top = probabilities.topk(k)
-    names = [categories[i] for i in top.indices]
-    return list(zip(names, top.values.tolist(), strict=True))
+    return [(categories[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
