@@ -5,18 +5,18 @@ the controls, a text and a picture, so code can move them too: ``slider, *others
 """
 
 import html
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import nn
 
-from course.data import ImageFileError, load_image
+from course.data import IMAGE_FORMATS, upright_rgb
 from course.plots import BLACK, BLUE, CENTER, GREEN, ORANGE, RED, draw_top_k, figure_html
 from course.pretrained import predict_top_k
 from course.tuning import Trial
@@ -75,9 +75,8 @@ def _walk(rate: float, curvature: float) -> tuple[str, str]:
     axes["valley"].set(xlim=(-3, 9), ylim=(-1.5, 40), xlabel="parameter w", ylabel="loss")
     axes["valley"].set_title("The walk in the valley")
     axes["loss"].semilogy(steps, loss + 1e-30, "o-", color=color)
-    axes["loss"].set(xlim=(0, NUM_STEPS), xlabel="step", ylabel="loss")
-    axes["loss"].set(ylim=(1e-8, 1e8), yticks=[1e-8, 1e-4, 1, 1e4, 1e8])
-    axes["loss"].set_title(f"The loss after each of {NUM_STEPS} steps")
+    axes["loss"].set(xlim=(0, NUM_STEPS), ylim=(1e-8, 1e8), yticks=[1e-8, 1e-4, 1, 1e4, 1e8])
+    axes["loss"].set(xlabel="step", ylabel="loss", title="The loss after each step")
     crawl = 1 - 0.1 ** (1 / (2 * NUM_STEPS))  # see descent_verdict
     edges = [0, crawl / curvature, 1 / curvature, 2 / curvature, MAX_RATE]
     for name, left, right in zip(VERDICTS, edges, edges[1:], strict=False):
@@ -100,11 +99,8 @@ def photo_uploader(model: nn.Module, k: int = 5) -> widgets.VBox:
             return "No photo yet. The file may have up to 10 MB.", ""
         name = html.escape(repr(files[0]["name"])[1:-1])  # without control characters
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "photo")
-                path.write_bytes(files[0]["content"])
-                image = load_image(path)
-        except ImageFileError:
+            image = upright_rgb(Image.open(BytesIO(files[0]["content"]), formats=IMAGE_FORMATS))
+        except Exception:  # a damaged file makes Pillow raise many different kinds
             text = f"<b>{name} cannot be read as a picture.</b> Choose a JPEG or PNG file."
             return f"{text} A phone that saves HEIC photos can share them as JPEG.", ""
         text = f"{name}, {image.width} x {image.height} pixels"
@@ -123,8 +119,6 @@ def grid_explorer(trials: Sequence[Trial]) -> widgets.VBox:
     The controls are buttons for learning rate, inner units and dropout. Combinations may be
     missing in `trials`, which come from :func:`course.tuning.sweep`.
     """
-    if not trials:
-        raise ValueError("there is no trial to explore: run course.tuning.sweep() first")
     by_settings = {(t.learning_rate, t.size_inner, t.dropout): t for t in trials}
 
     def compare(*settings: Any) -> tuple[str, str]:
