@@ -106,33 +106,26 @@ def download(args: Namespace) -> int:
 
 def doctor(args: Namespace) -> int:
     """One line for each thing; what is only missing has a stand-in and is no problem."""
-    import psutil
-
-    place = next(p for p in [paths.DATASETS, *paths.DATASETS.parents] if p.exists())
-    memory, disk = psutil.virtual_memory().available / 1e9, shutil.disk_usage(place).free / 1e9
-    space = "free some space, or set COURSE_DATASETS to a folder on another disk"
-    stand_in = "run `python -m course download`; until then a stand-in is used"
-    findings = [
-        ("problem", memory > 1, f"{memory:.1f} GB of memory free", "close other programs"),
-        ("problem", disk > 1, f"{disk:.1f} GB of disk free at {place}", space),
-        ("missing", bool(shutil.which("git-lfs")), "git-lfs", "to publish: https://git-lfs.com"),
-        ("missing", paths.PHOTOS.exists(), f"photos in {paths.PHOTOS}", stand_in),
-    ]
     try:
         import torch
         import torchvision
+    except Exception as error:  # what does not fit can fail in any way
+        raise RuntimeError(f"torch and torchvision do not fit ({error}): reinstall them") from error
+    from course.device import pick_device
+    from course.download import weights_path
 
-        from course.device import pick_device
-        from course.download import weights_path
-
-        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)  # compiled for this torch?
-        fit = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {pick_device()}"
-        findings.append(("problem", True, f"Python {platform.python_version()}, {fit}", ""))
-        weights = weights_path()
-        findings.append(("missing", weights.exists(), f"weights in {weights}", stand_in))
-    except Exception as error:
-        fit = f"torch and torchvision do not fit ({error})"
-        findings.append(("problem", False, fit, "install both anew"))
+    fit = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {pick_device()}"
+    place = next(p for p in [paths.DATASETS, *paths.DATASETS.parents] if p.exists())
+    disk, weights = shutil.disk_usage(place).free / 1e9, weights_path()
+    space = "free some space, or set COURSE_DATASETS to a folder on another disk"
+    stand_in = "run `python -m course download`; until then a stand-in is used"
+    findings = [
+        ("problem", True, f"Python {platform.python_version()}, {fit}", ""),
+        ("problem", disk > 1, f"{disk:.1f} GB of disk free at {place}", space),
+        ("missing", bool(shutil.which("git-lfs")), "git-lfs", "to publish: https://git-lfs.com"),
+        ("missing", paths.PHOTOS.exists(), f"photos in {paths.PHOTOS}", stand_in),
+        ("missing", weights.exists(), f"weights in {weights}", stand_in),
+    ]
     for state, good, text, remedy in findings:
         print(f"ok      {text}" if good else f"{state} {text}: {remedy}")
     return int(any(state == "problem" and not good for state, good, _, _ in findings))

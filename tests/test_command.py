@@ -14,7 +14,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import psutil
 import pytest
 import torch
 from PIL import Image, ImageOps
@@ -617,9 +616,7 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
     ("what", "code", "line"),
     [
         ("nothing", 0, "ok +Python .*, torch .*, torchvision .*, (cpu|cuda|mps)"),
-        ("memory", 1, "problem +0.1 GB of memory free: close"),
         ("disk", 1, "problem +0.1 GB of disk free at .*: free some space"),
-        ("torchvision", 1, "problem +torch and torchvision do not fit .no nms.: install both"),
         ("git-lfs", 0, "missing +git-lfs: .*https://git-lfs.com"),
         ("photos", 0, "missing photos in .*: .*course download"),
         ("weights", 0, "missing weights in .*: .*course download"),
@@ -630,27 +627,25 @@ def test_doctor(
 ) -> None:
     here = tmp_path / "weights.pth"
     here.touch()
-    free = {name: 1e8 if what == name else 9e9 for name in ("memory", "disk")}
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free["memory"]))
-    monkeypatch.setattr(
-        __main__.shutil, "disk_usage", lambda place: SimpleNamespace(free=free["disk"])
-    )
+    space = SimpleNamespace(free=1e8 if what == "disk" else 9e9)
+    monkeypatch.setattr(__main__.shutil, "disk_usage", lambda place: space)
     monkeypatch.setattr(__main__.shutil, "which", lambda name: what != name)
     for name, place in [("photos", "PHOTOS"), ("datasets", "DATASETS")]:
         monkeypatch.setattr(paths, place, tmp_path / "none" if what == name else tmp_path)
     path = tmp_path / "none" if what == "weights" else here
     monkeypatch.setattr(download, "weights_path", lambda: path)
-    if what == "torchvision":
-
-        def no_nms(*_: object) -> None:
-            raise RuntimeError("no nms")
-
-        monkeypatch.setattr("torchvision.ops.nms", no_nms)
     result = course("doctor")
     assert (result.code, result.err) == (code, [])
     assert [text for text in result.out if re.match(line, text)]
     others = [text for text in result.out if not text.startswith("ok ")]
     assert len(others) == (what != "nothing")
+
+
+def test_doctor_without_torchvision(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    result = course("doctor")
+    assert (result.code, result.out, len(result.err)) == (1, [], 1)
+    assert re.match(r"torch and torchvision do not fit \(.*\): reinstall them", result.err[0])
 
 
 def test_lab(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
