@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
+from torch import hub
 from tqdm.auto import tqdm
 
 from course import paths
@@ -73,9 +74,7 @@ def download_photos() -> Path:
 
 def weights_path() -> Path:
     """Where torchvision looks for the weights: in the folder of torch.hub (``TORCH_HOME``)."""
-    import torch  # takes seconds, which the photos need not wait for
-
-    return Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_URL.rpartition("/")[2])
+    return Path(hub.get_dir(), "checkpoints", WEIGHTS_URL.rpartition("/")[2])
 
 
 def download_weights() -> Path:
@@ -161,7 +160,7 @@ def _receive(url: str, host: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
 
     After a break it asks for the rest. A host that cannot be reached at all is asked once.
     """
-    position = reached = failures = 0
+    position, reached, pauses = 0, 0, list(PAUSES)
     while True:
         request = urllib.request.Request(url, headers={"User-Agent": "pytorch-course"})
         if position:
@@ -195,12 +194,11 @@ def _receive(url: str, host: str, bar: tqdm) -> Iterator[tuple[int, bytes]]:
                 hopeless = True
                 _unreachable[host] = problem
         if position > reached:  # a long way may take many tries
-            failures, reached = 0, position
-        if hopeless or failures == len(PAUSES):
+            reached, pauses = position, list(PAUSES)
+        if hopeless or not pauses:
             raise ValueError(problem)
-        bar.set_postfix_str(f"{problem.split(';')[0]}, trying again in {PAUSES[failures]:g} s")
-        time.sleep(PAUSES[failures])
-        failures += 1
+        bar.set_postfix_str(f"{problem.split(';')[0]}, trying again in {pauses[0]:g} s")
+        time.sleep(pauses.pop(0))
         bar.set_postfix_str("")
 
 
