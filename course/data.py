@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +127,8 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 def check_images(dataset: ClothingDataset) -> None:
     """Decode every picture once, small; the first damaged one is an ImageFileError."""
-    check = partial(load_image, only_check=True)
     with ThreadPoolExecutor(4) as pool:  # not more, because each may hold a huge picture
-        for _ in pool.map(check, dataset.image_paths):
+        for _ in pool.map(lambda path: load_image(path, only_check=True), dataset.image_paths):
             pass
 
 

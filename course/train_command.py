@@ -1,6 +1,5 @@
 """What ``course train`` does: the loop of the lesson, in one process or in several."""
 
-import contextlib
 import os
 import shlex
 import signal
@@ -10,6 +9,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,11 @@ def train(args: Namespace) -> int:
     """Train as the options say; returns the exit code."""
     rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     device = check(args, world)
-    with contextlib.redirect_stdout(sys.stdout if rank == 0 else None):  # each line once
-        if world == 1:
-            return run(args, device)
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        try:
-            return run(args, device, rank, world)
-        finally:
-            dist.destroy_process_group()
+    with redirect_stdout(sys.stdout if rank == 0 else None), ExitStack() as stack:  # one speaks
+        if world > 1:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            stack.callback(dist.destroy_process_group)
+        return run(args, device, rank, world)
 
 
 def check(args: Namespace, world: int) -> torch.device:
@@ -65,8 +62,8 @@ def check(args: Namespace, world: int) -> torch.device:
     except OSError as error:
         raise ValueError(f"--output cannot be written ({error}): choose another folder") from error
     if args.resume == "":
-        found = sorted(args.output.glob("checkpoint_epoch*.pth"), key=os.path.getmtime)
-        args.resume = found[-1] if found else args.output / "checkpoint_epoch1.pth"
+        name = args.output / "checkpoint_epoch*.pth"
+        args.resume = max(args.output.glob(name.name), key=os.path.getmtime, default=name)
     name = str(args.device or pick_device())
     if world > 1:  # a GPU for each process
         name = f"cuda:{os.environ['LOCAL_RANK']}" if name.startswith("cuda") else "cpu"
@@ -108,7 +105,7 @@ def prepare(args: Namespace, device: torch.device) -> tuple[nn.Module, list[Any]
     return network.to(device), parts, about
 
 
-def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) -> int:
+def run(args: Namespace, device: torch.device, rank: int, world: int) -> int:
     """Prepare, train epoch by epoch, test once; returns the exit code.
 
     Several processes share every batch: each trains on its part, and DistributedDataParallel takes
@@ -128,10 +125,9 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
     if args.resume:
         state: Any = {"generator": shuffling, "device": device}
         position = checkpoint.load_checkpoint(args.resume, network, optimizer, **state)
-        found = optimizer.param_groups[0].get("about", {})
-        for name, value in about.items():
-            if found.get(name) != value:
-                raise ValueError(f"{args.resume} has {name} {found.get(name)}, and not {value}")
+        had = optimizer.param_groups[0].get("about", {})
+        if other := {name: had.get(name) for name in about if had.get(name) != about[name]}:
+            raise ValueError(f"{args.resume} was trained with {other}: do the same, or start anew")
         if position.epoch + bool(position.batch_losses) > args.epochs:
             raise ValueError(f"{args.resume} has come further than --epochs {args.epochs}")
     measured = position.batch_losses  # loss and number of hits, of each batch of the epoch
@@ -175,8 +171,8 @@ def run(args: Namespace, device: torch.device, rank: int = 0, world: int = 1) ->
                 if stop:
                     raise KeyboardInterrupt
             values = [sum(column) / len(train) for column in zip(*measured, strict=True)]
-            val_means = evaluate(network, val_loader, criterion, device)
-            values += [*val_means, time.perf_counter() - start]
+            values += evaluate(network, val_loader, criterion, device)
+            values.append(time.perf_counter() - start)
             measured.clear()
             position.epoch += 1
             line = title

@@ -442,7 +442,7 @@ def test_clothing(
     assert "fits only some.pth: train again" in answer.err[0]
     other = course("train", "clothing", "--epochs", 3, "--output", tmp_path / "out", "--resume")
     assert other.code == 2
-    assert "has base some.pth, and not other.pth" in other.err[0]
+    assert "was trained with {'base': 'some.pth'}" in other.err[0]
 
 
 def test_a_few_photos_of_each_class(wardrobe: Path, course: Any, tmp_path: Path) -> None:
@@ -512,9 +512,9 @@ def test_one_line_for_a_wrong_value(
     ("words", "problem"),
     [
         ("--epochs 1 --batch-size 16", "has come further than --epochs 1"),
-        ("--epochs 3 --batch-size 8", "has batch_size 16, and not 8"),
-        ("--epochs 3 --batch-size 16 --learning-rate 0.1", "has learning_rate 0.001, and not 0.1"),
-        ("--epochs 3 --batch-size 16 --seed 4", "has seed 0, and not 4"),
+        ("--epochs 3 --batch-size 8", "was trained with {'batch_size': 16}: do the same"),
+        ("--epochs 3 --batch-size 16 --learning-rate 0.1", "with {'learning_rate': 0.001}"),
+        ("--epochs 3 --batch-size 16 --seed 4", "was trained with {'seed': 0}: do the same"),
         ("--epochs 3 --batch-size 16 --model cnn", "does not fit"),
     ],
 )
@@ -532,7 +532,7 @@ def test_a_checkpoint_from_a_notebook(course: Any, tmp_path: Path) -> None:
     save_checkpoint(path, model, optimizer, 1, generator=torch.Generator())
     result = course(*SMALL, "--epochs", 2, "--output", tmp_path, "--resume")
     assert (result.code, len(result.err)) == (2, 1)
-    assert "has classes None" in result.err[0]
+    assert "was trained with {'classes': None, " in result.err[0]
     result = course("predict", "x.jpg", "--model", path)
     assert (result.code, len(result.err)) == (2, 1)
     assert "was not saved by course train" in result.err[0]
