@@ -1,7 +1,4 @@
-"""How the drawn garments are cut; `course.sketches` takes their pictures.
-
-In rough centimetres: x from the middle to the side, y from the shoulders or the waist down.
-"""
+"""How the drawn garments are cut, in rough centimetres: x from the middle to the side, y down."""
 
 from collections.abc import Callable
 from math import cos, sin
@@ -10,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-CLOTH, TRIM, LINING = range(3)  # inks: the main colour with its pattern, and two plain ones
-Point = tuple[float, ...]
-"""``(x, y)``, or ``(x, y, bulge)`` if the edge to the next point bulges outwards, in percent."""
+CLOTH, TRIM, LINING = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # inks; only the first is patterned
 
 
 class Garment(Random):
@@ -22,32 +17,32 @@ class Garment(Random):
         super().__init__(seed)  # a text gives the same numbers in every Python on every system
         self.pieces: list[tuple[Any, dict[str, Any]]] = []
 
-    def piece(self, *points: Point, side: int = 0, **look: Any) -> None:
+    def piece(self, *points: tuple[float, ...], side: int = 0, **look: Any) -> None:
         """Cloth inside an outline on side -1 or 1; for 0, `points` are the right half of it."""
-        outline = curve(*points, points[0]) * (side, 1) if side else curve(*points)
-        mirrored = outline[::-1] * (-1, 1)
-        self.pieces.append((outline if side else np.concatenate([outline, mirrored]), look))
+        right = curve(*points, points[0]) if side else curve(*points)
+        outline = right * (side, 1) if side else np.concatenate([right, right[::-1] * (-1, 1)])
+        self.pieces.append((outline, look))
 
-    def line(self, *points: Point, side: int = 0, **look: Any) -> None:
+    def line(self, *points: tuple[float, ...], side: int = 0, **look: Any) -> None:
         """A seam, fold or stripe on one side, or for 0 on both."""
         look = {"width": 1.6, "shade": -30} | look
         self.pieces += [(curve(*points) * (s, 1), look) for s in (-1, 1) if side in (s, 0)]
 
-    def dot(self, y: float, r: float, ink: int = LINING) -> None:
+    def dot(self, y: float, r: float, ink: Any = LINING) -> None:
         self.piece((0, y - r, 20), (r, y, 20), (0, y + r), ink=ink)
 
 
-def curve(*points: Point) -> Any:
-    """Positions ``(n, 2)`` along the edges from point to point, bent by their bulges."""
-    t, edges = np.linspace(0, 1, 9)[:, None], []
-    for (x, y, *bulge), (x2, y2, *_) in zip(points, points[1:], strict=False):
-        outwards = np.array([y2 - y, x - x2]) * sum(bulge) / 100
-        edges.append((1 - t) * (x, y) + t * (x2, y2) + 4 * t * (1 - t) * outwards)
-    return np.concatenate(edges)
+def curve(*points: tuple[float, ...]) -> Any:
+    """Positions ``(n, 2)`` from point to point: ``(x, y)`` or ``(x, y, bulge of edge in %)``."""
+    corners = np.array([(*point, 0)[:3] for point in points])[:, None]
+    start, end, bulge = corners[:-1, :, :2], corners[1:, :, :2], corners[:-1, :, 2:]
+    outwards = (end - start)[..., ::-1] * (1, -1) * bulge / 100
+    t = np.linspace(0, 1, 9)[:, None]
+    return ((1 - t) * start + t * end + 4 * t * (1 - t) * outwards).reshape(-1, 2)
 
 
 # fmt: off
-def top(g: Garment, width: float, length: float, drop: float, reach: float, ink: int) -> None:
+def top(g: Garment, width: float, length: float, drop: float, reach: float, ink: Any) -> None:
     """A torso and two sleeves, whose lower parts are sometimes folded over it."""
     g.piece((0, 5), (17, 0), (17, drop), (0, drop + 5), shade=-37)  # the inside of its back
     g.piece((0, drop, -25), (17, 0), (46, 9), (width, 45, -3), (width * 0.94, length * 0.7),
@@ -65,9 +60,8 @@ def top(g: Garment, width: float, length: float, drop: float, reach: float, ink:
         g.line(outer[-1], inner[-1], side=side, ink=ink, shade=-17, width=4.5)
 
 def jersey(g: Garment, reach: float) -> None:
-    """A T-shirt or a longsleeve: only the reach of the sleeves tells."""
     drop, ink = g.uniform(7, 20), g.choice([CLOTH, CLOTH, TRIM])
-    top(g, g.uniform(40, 50), g.uniform(95, 130), drop, reach, ink)
+    top(g, g.uniform(40, 50), g.uniform(95, 130), drop, reach, ink)  # a T-shirt or a longsleeve
     if reach > 50 and g.random() < 0.25:  # a roll neck
         g.piece((0, -13), (17, -14), (20, 4, 10), (0, 12), shade=-6)
     else:
@@ -77,15 +71,13 @@ def jersey(g: Garment, reach: float) -> None:
         for x in range(-16, 14, 7):
             g.line((x, 48), (x + g.uniform(3, 6), 48), side=1, ink=LINING, width=7)
 
-def buttons(g: Garment, start: float, end: float) -> None:
-    g.piece((0, start), (5, start), (5, end), (0, end))
-    for y in np.linspace(start + 6, end - 10, g.randint(5, 8)):
-        g.dot(y, 2.4)
-
 def shirt(g: Garment) -> None:
     length, ink = g.uniform(110, 140), g.choice([CLOTH, CLOTH, CLOTH, TRIM])
     top(g, g.uniform(40, 50), length, 12, g.choice([30, 42, 65, 90, 95, 100]), CLOTH)
-    buttons(g, 12, length * g.choice([1, 1, 1, 0.45]))
+    end = length * g.choice([1, 1, 1, 0.45])
+    g.piece((0, 12), (5, 12), (5, end), (0, end))
+    for y in np.linspace(18, end - 10, g.randint(5, 8)):
+        g.dot(y, 2.4)
     if g.random() < 0.5:  # a pocket
         g.piece((14, 38), (33, 38), (33, 60), (23, 63), (14, 60), side=1)
     for side in (-1, 1):  # the collar
@@ -105,12 +97,12 @@ def outwear(g: Garment) -> None:
         g.piece((gap, 60), (10, -6), (20, -2), (g.uniform(22, 32), 25), side=side, shade=9)
     g.line((20, length * 0.75), (33, length * 0.6), shade=-47, width=3)
 
-def flare(g: Garment, waist: float, hem: float, start: float, end: float) -> None:
-    """The lower part of a dress or a skirt, with more folds if it is wide."""
-    g.piece((0, start), (waist, start, 4), (hem, end, 5), (0, end + 5))
-    for _ in range(int(g.uniform(4, 18) * (hem - waist) / 30)):
+def flare(g: Garment, waist: float, wider: float, start: float, end: float) -> None:
+    """A skirt or that of a dress, with more folds if it gets much wider."""
+    g.piece((0, start), (waist, start, 4), (waist + wider, end, 5), (0, end + 5))
+    for _ in range(int(g.uniform(4, 18) * wider / 30)):
         x, part = g.uniform(-0.95, 0.95), g.uniform(0.5, 1)
-        tip = (x * (waist + (hem - waist) * part), start + (end - start) * part)
+        tip = (x * (waist + wider * part), start + (end - start) * part)
         g.line((x * waist, start), tip, side=1, shade=g.uniform(-30, 17), width=g.uniform(1, 3))
 
 def dress(g: Garment) -> None:
@@ -120,18 +112,15 @@ def dress(g: Garment) -> None:
     else:
         g.piece((0, 5), (20, 0), (20, drop), (0, drop + 5), shade=-37)
         g.piece((0, drop, -25), (20, 0), (28, 2, -20), (38, 38, -5), (34, waist), (0, waist))
-    flare(g, 34, g.uniform(38, 85), waist, g.uniform(160, 210))
+    flare(g, 34, g.uniform(4, 51), waist, g.uniform(160, 210))
     g.line((0, waist), (34, waist), ink=g.choice([CLOTH, TRIM]), width=g.uniform(1, 9))
 
 def skirt(g: Garment) -> None:
     waist, length, band = g.uniform(30, 42), g.uniform(60, 125), g.uniform(6, 14)
-    flare(g, waist, waist + g.choice([3, 15, 30, 50]), 2, length)
+    flare(g, waist, g.choice([3, 15, 30, 50]), 2, length)
     g.piece((0, 2), (waist, 0), (waist + 2, band), (0, band + 2), ink=g.choice([CLOTH, TRIM]))
-    if g.random() < 0.25:
-        buttons(g, band, length)
 
 def trousers(g: Garment, length: float, foot: float) -> None:
-    """Pants or shorts."""
     waist, crotch, inside = g.uniform(30, 38), g.uniform(43, 52), g.uniform(6, 17)
     for side in (-1, 1):
         g.piece((0, 5), (waist, 0, 3), (43, crotch), (inside + foot, length),
@@ -187,4 +176,3 @@ CLASSES: dict[str, Callable[[Garment], None]] = {
     "shorts": lambda g: trousers(g, g.uniform(68, 110), g.uniform(36, 48)),
     "t-shirt": lambda g: jersey(g, g.uniform(20, 48)),
 }
-# fmt: on

@@ -1,7 +1,4 @@
-"""Garments drawn by code, for places where the clothing photos cannot be had.
-
-`course.garments` cuts them. Here they are laid on a floor and their picture is taken.
-"""
+"""Pictures of the garments that `course.garments` cuts, where the clothing photos cannot be had."""
 
 import tempfile
 from math import cos, pi, sin
@@ -14,7 +11,7 @@ from tqdm.auto import tqdm
 
 from course import paths
 from course.download import DownloadError, download_photos, short_reason
-from course.garments import CLASSES, CLOTH, LINING, TRIM, Garment
+from course.garments import CLASSES, CLOTH, Garment
 
 COUNTS = {"train": 60, "validation": 10, "test": 15}  # pictures a class
 
@@ -25,29 +22,50 @@ def draw_garment(name: str, seed: int) -> Image.Image:
     CLASSES[name](g)
     size = g.choice([(216, 288), (225, 300), (216, 270)])
     angle = g.gauss(0, 0.1) if g.random() < 0.9 else g.uniform(-0.8, 0.8)
-    cloth, trim, lining, shade = lay_out(g, size, angle)
+    cloth, trim, lining, shade = np.split(lay_out(g, size, angle), 4, axis=2)
     cover = np.minimum(cloth + trim + lining, 1)
-    colours = choose_colours(g)
-
+    colours = np.zeros((4, 3))  # of floor, cloth, trim and lining; neighbours are never quite alike
+    while abs(np.diff(colours, axis=0)).sum(1).min() <= 130:
+        bright, strong, hue = np.array([g.random() for _ in range(12)]).reshape(3, 4, 1)
+        waves = 0.5 + 0.5 * np.cos(2 * pi * hue + [0, 2.1, 4.2])
+        colours = ((35 + 210 * bright) * (1 - strong**2 * waves)).astype(np.float32)
+    # The sun from one side shows folds and edges, and throws a shadow to the other.
     soft = Image.fromarray((cover[..., 0] * 255).astype(np.uint8))
-    thick = np.asarray(soft.filter(ImageFilter.GaussianBlur(4)), np.float32) / 255
+    thick = np.asarray(soft.filter(ImageFilter.GaussianBlur(4)), np.float32)[..., None] / 255
     folds = abs(clouds(g, size, 6, 8) - 0.5) + clouds(g, size, 22, 28) * 0.3
-    down, right = np.gradient(thick * 1.2 + folds)
+    down, right = np.gradient(thick * 1.2 + folds, axis=(0, 1))
     sun = g.uniform(0, 2 * pi)
-    light = shade * (1 + g.uniform(1.5, 4.5) * (right * cos(sun) + down * sin(sun)))[..., None]
-    shadow = np.roll(thick, (round(5 * sin(sun)), round(5 * cos(sun))), (0, 1))[..., None]
-
-    garment = pattern(g, size, angle, *colours[1:3]) * cloth
+    light = shade * (1 + g.uniform(1.5, 4.5) * (right * cos(sun) + down * sin(sun)))
+    shadow = np.roll(thick, (round(5 * sin(sun)), round(5 * cos(sun))), (0, 1))
+    # The cloth: plain, striped, checked, dotted, flowery or fading from one colour to the other.
+    y, x, _ = (axis.astype(np.float32) for axis in np.ogrid[: size[1], : size[0], :1])
+    step, angle = g.uniform(1, 4), angle + g.choice([0, pi / 2])
+    u = np.cos(x / step * cos(angle) + y / step * sin(angle))
+    v = np.cos(y / step * cos(angle) - x / step * sin(angle))
+    stripes, checks, dots = u > 0.2, 0.4 * (u > 0) + 0.4 * (v > 0), u + v > 0.9
+    flowers, fading = clouds(g, size, 20, 26) > 0.65, clouds(g, size, 2, 2)
+    amount = g.choice([0 * u] * 6 + [stripes, stripes, checks, dots, flowers, fading])
+    garment = colours[1] + (colours[2] - colours[1]) * amount.astype(np.float32)
+    garment = garment * (0.93 + 0.14 * clouds(g, size, *size)) * cloth
     garment += colours[2] * trim + colours[3] * lining
-    floor = ground(g, size, colours[0]) * (1 - g.uniform(0.25, 0.6) * shadow)
+    # The floor: a wall, a sheet, a carpet, tiles or planks.
+    tile, (cells, strength) = g.randint(30, 90), g.choice([(4, 0.2), (9, 0.3), (200, 0.5)])
+    floor = 1 + strength * (clouds(g, size, cells, cells) - 0.5)
+    kind = g.random()
+    if kind < 0.2:
+        floor[(x % tile < 3) | (y % tile < 3)] *= 0.75
+    elif kind < 0.5:
+        floor *= 0.9 + 0.2 * clouds(g, size, 100, 6)
+        floor[:, x[0, :, 0] % tile < 2] *= 0.7
+        colours[0] = colours[0] * 0.35 + [133, 107, 75]
+    floor = floor * colours[0] * (1 - g.uniform(0.25, 0.6) * shadow)
     lamp = g.uniform(0.6, 1.1) + 0.35 * clouds(g, size, 2, 2) + 0.1 * clouds(g, size, *size)
-    picture = (floor * (1 - cover) + garment * light) * lamp[..., None]
-    image = Image.fromarray(picture.clip(0, 255).astype(np.uint8))
-    return image.filter(ImageFilter.GaussianBlur(g.choice([0, 0, 0.7, 1.2])))
+    picture = ((floor * (1 - cover) + garment * light) * lamp).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(picture).filter(ImageFilter.GaussianBlur(g.choice([0, 0, 0.7, 1.2])))
 
 
 def lay_out(g: Garment, size: tuple[int, int], angle: float) -> Any:
-    """Crumple, turn, scale and place the pieces: ``(4, h, w, 1)``, three inks and the shade."""
+    """Crumple, turn, scale and place the pieces: ``(h, w, 4)``, three inks and the shade."""
     turn = np.array([[cos(angle), sin(angle)], [-sin(angle), cos(angle)]])
     wave, phase = g.uniform(0.03, 0.08), g.uniform(0, 2 * pi)
     placed = [(xy + 1.2 * np.sin(wave * xy[:, ::-1] + phase)) @ turn for xy, _ in g.pieces]
@@ -59,59 +77,19 @@ def lay_out(g: Garment, size: tuple[int, int], angle: float) -> Any:
     image = Image.new("CMYK", (w, h), (0, 0, 0, 128))  # not for colours: four numbers a pixel
     draw = ImageDraw.Draw(image)
     for points, (_, look) in zip(placed, g.pieces, strict=True):
-        xy = (points * scale + corner).ravel().tolist()
-        inks = [255 * (look.get("ink", CLOTH) == ink) for ink in (CLOTH, TRIM, LINING)]
+        xy, ink = (points * scale + corner).ravel().tolist(), look.get("ink", CLOTH)
         shade, width = look.get("shade", 0), look.get("width", 0)
         if not width:
-            draw.polygon(xy, (*inks, int(128 + 1.28 * shade)))
+            draw.polygon(xy, (*ink, int(128 + 1.28 * shade)))
             shade, width = shade - 30, 1  # its edge
-        draw.line(xy, (*inks, int(128 + 1.28 * shade)), max(2, round(width * scale)), "curve")
-    layers = np.asarray(image.reduce(2), np.float32) / (255, 255, 255, 128)
-    return layers.astype(np.float32).transpose(2, 0, 1)[..., None]
+        draw.line(xy, (*ink, int(128 + 1.28 * shade)), max(2, round(width * scale)), "curve")
+    return np.asarray(image.reduce(2), np.float32) / np.array([255, 255, 255, 128], np.float32)
 
 
 def clouds(g: Garment, size: tuple[int, int], across: int, down: int) -> Any:
-    """Smooth random values ``(h, w)`` in [0, 1] with so many hills."""
+    """Smooth random values ``(h, w, 1)`` in [0, 1] with so many hills."""
     small = Image.frombytes("L", (across, down), g.randbytes(across * down))
-    return np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32) / 255
-
-
-def choose_colours(g: Garment) -> Any:
-    """Floor, cloth, trim and lining; neighbours are never quite alike."""
-    while True:
-        bright, strong, hue = np.array([g.random() for _ in range(12)]).reshape(3, 4, 1)
-        waves = 0.5 + 0.5 * np.cos(2 * pi * hue + [0, 2.1, 4.2])
-        colours = (35 + 210 * bright) * (1 - strong**2 * waves)
-        if abs(np.diff(colours, axis=0)).sum(1).min() > 130:
-            return colours.astype(np.float32)
-
-
-def ground(g: Garment, size: tuple[int, int], colour: Any) -> Any:
-    """A wall, a sheet, a carpet, tiles or planks."""
-    (y, x), step = np.ogrid[: size[1], : size[0]], g.randint(30, 90)
-    cells, strength = g.choice([(4, 0.2), (9, 0.3), (200, 0.5)])
-    tone = 1 + strength * (clouds(g, size, cells, cells) - 0.5)
-    floor = g.random()
-    if floor < 0.2:
-        tone[(x % step < 3) | (y % step < 3)] *= 0.75
-    elif floor < 0.5:
-        tone *= 0.9 + 0.2 * clouds(g, size, 100, 6)
-        tone[:, x[0] % step < 2] *= 0.7
-        colour = colour * 0.35 + np.array([133, 107, 75], np.float32)
-    return tone[..., None] * colour
-
-
-def pattern(g: Garment, size: tuple[int, int], angle: float, main: Any, second: Any) -> Any:
-    """Cloth: plain, striped, checked, dotted, flowery or fading from one colour to the other."""
-    step, angle = g.uniform(1, 4), angle + g.choice([0, pi / 2])
-    y, x = (np.arange(n, dtype=np.float32) / step for n in size[::-1])
-    y = y[:, None]
-    u, v = np.cos(x * cos(angle) + y * sin(angle)), np.cos(y * cos(angle) - x * sin(angle))
-    plain, stripes, checks, dots = 0 * u, u > 0.2, 0.4 * (u > 0) + 0.4 * (v > 0), u + v > 0.9
-    flowers, fading = clouds(g, size, 20, 26) > 0.65, clouds(g, size, 2, 2)
-    amount = g.choice([plain] * 6 + [stripes, stripes, checks, dots, flowers, fading])
-    weave = 0.93 + 0.14 * clouds(g, size, *size)[..., None]
-    return (main + (second - main) * amount.astype(np.float32)[..., None]) * weave
+    return np.asarray(small.resize(size, Image.Resampling.BICUBIC), np.float32)[..., None] / 255
 
 
 def draw_garments(folder: Path = paths.SKETCHES) -> Path:
@@ -144,8 +122,6 @@ def photos_or_sketches() -> Path:
         print(f"Pictures: the clothing photos in {folder}.")
     except DownloadError as error:
         folder = draw_garments()
-        print(
-            f"Pictures: drawn garments in {folder}. `python -m course download` fetches the real "
-            f"photos when there is network. ({short_reason(error)})"
-        )
+        hint = "`python -m course download` fetches the real photos when there is network."
+        print(f"Pictures: drawn garments in {folder}. {hint} ({short_reason(error)})")
     return folder
