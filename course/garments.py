@@ -71,13 +71,15 @@ def jersey(g: Garment, reach: float) -> None:
         for x in range(-16, 14, 7):
             g.line((x, 48), (x + g.uniform(3, 6), 48), side=1, ink=LINING, width=7)
 
+def buttons(g: Garment, start: float, end: float) -> None:
+    g.piece((0, start), (5, start), (5, end), (0, end))
+    for y in np.linspace(start + 6, end - 10, g.randint(5, 8)):
+        g.dot(y, 2.4)
+
 def shirt(g: Garment) -> None:
     length, ink = g.uniform(110, 140), g.choice([CLOTH, CLOTH, CLOTH, TRIM])
     top(g, g.uniform(40, 50), length, 12, g.choice([30, 42, 65, 90, 95, 100]), CLOTH)
-    end = length * g.choice([1, 1, 1, 0.45])
-    g.piece((0, 12), (5, 12), (5, end), (0, end))
-    for y in np.linspace(18, end - 10, g.randint(5, 8)):
-        g.dot(y, 2.4)
+    buttons(g, 12, length * g.choice([1, 1, 1, 0.45]))
     if g.random() < 0.5:  # a pocket
         g.piece((14, 38), (33, 38), (33, 60), (23, 63), (14, 60), side=1)
     for side in (-1, 1):  # the collar
@@ -119,6 +121,8 @@ def skirt(g: Garment) -> None:
     waist, length, band = g.uniform(30, 42), g.uniform(60, 125), g.uniform(6, 14)
     flare(g, waist, g.choice([3, 15, 30, 50]), 2, length)
     g.piece((0, 2), (waist, 0), (waist + 2, band), (0, band + 2), ink=g.choice([CLOTH, TRIM]))
+    if g.random() < 0.25:
+        buttons(g, band, length)
 
 def trousers(g: Garment, length: float, foot: float) -> None:
     waist, crotch, inside = g.uniform(30, 38), g.uniform(43, 52), g.uniform(6, 17)
