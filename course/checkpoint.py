@@ -144,8 +144,9 @@ def read_checkpoint(path: str | Path) -> State:
                 raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
             size = _check_archive(file)
         # On the CPU, where random states belong; load_state_dict() moves the others. With mmap no
-        # tensor takes more memory than the file has bytes; the copy lets go of the file.
-        content = copy.deepcopy(torch.load(path, "cpu", weights_only=True, mmap=True))
+        # tensor reads beyond the file, which torch 2.6 can do else; the copy lets go of the file.
+        mappable = os.fsencode(path) == str(path).encode(errors="ignore")  # torch wants UTF-8
+        content = copy.deepcopy(torch.load(path, "cpu", weights_only=True, mmap=mappable))
         tensors = [part for part in tree_leaves(content) if isinstance(part, Tensor)]
         found = sum(storage.nbytes() for storage in {part.untyped_storage() for part in tensors})
         if found != size or any(part.nbytes > part.untyped_storage().nbytes() for part in tensors):
