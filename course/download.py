@@ -7,6 +7,8 @@ was interrupted can simply be started again. urllib minds proxies and checks cer
 import hashlib
 import http.client
 import re
+import shutil
+import stat
 import tempfile
 import threading
 import time
@@ -15,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
@@ -109,6 +111,10 @@ def _work_folder(url: str, destination: Path, variable: str) -> Iterator[Path]:
     folder = destination.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(".download-*"):  # of a process that was killed, a day ago or more
+            with suppress(OSError):  # another process may have been faster
+                if time.time() - old.stat().st_mtime > 24 * 3600:
+                    shutil.rmtree(old)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as hidden:
             yield Path(hidden)
     except (OSError, ValueError) as error:
@@ -127,12 +133,12 @@ def _unpack(archive: Path, folder: Path) -> None:
             if sum(entry.file_size for entry in file.infolist()) > MAX_BYTES:
                 raise ValueError("the archive claims far more than the photos; try another network")
             for entry in file.infolist():
-                name = entry.orig_filename
-                if UNSAFE.search(name) or entry.compress_type not in PACKING:
+                name, is_link = entry.orig_filename, stat.S_ISLNK(entry.external_attr >> 16)
+                if UNSAFE.search(name) or is_link or entry.compress_type not in PACKING:
                     raise ValueError(f"the archive holds an unsafe {name!r}; try another network")
                 if PHOTO_NAME.fullmatch(name):
                     entry.filename = name.partition("/")[2]  # without the folder around everything
-                    file.extract(entry, folder)  # what claims to be a link becomes a file
+                    file.extract(entry, folder)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:
         raise ValueError(f"what arrived is no whole zip ({error}); try another network") from error
 
