@@ -10,9 +10,7 @@ import copy
 import hashlib
 import math
 import warnings
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import PIL
@@ -29,7 +27,6 @@ from course.data import ClothingDataset, check_images
 from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
 BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of a processor
-NUM_LOADERS = 2
 
 
 @torch.no_grad()
@@ -74,11 +71,13 @@ def compute_features(
 ) -> tuple[Tensor, Tensor]:
     """One pass of the frozen base over all photos: features (or maps) and targets ``(N,)``."""
     device = next(model.parameters()).device
-    model = fold_batchnorm(model)
-    batches = []
-    name = repr(dataset.data_dir.name)
-    with tqdm(total=len(dataset), desc=f"features of {name}", unit="photo") as bar:
-        for images in load_batches(dataset):
+    model, batches = fold_batchnorm(model), []
+    title = f"features of {dataset.data_dir.name!r}"
+    # Threads suffice for decoding, which leaves Python's lock free.
+    with ThreadPoolExecutor() as pool, tqdm(total=len(dataset), desc=title, unit="photo") as bar:
+        for start in range(0, len(dataset), BATCH_SIZE):
+            indices = range(start, min(start + BATCH_SIZE, len(dataset)))
+            images = torch.stack(list(pool.map(lambda i: dataset[i][0], indices)))
             images = images.to(device, memory_format=torch.channels_last)
             batches.append(model.extract_features(images, until).contiguous().cpu())
             bar.update(len(images))
@@ -102,25 +101,6 @@ def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobi
     return model.to(memory_format=torch.channels_last)
 
 
-def load_batches(dataset: ClothingDataset) -> Iterator[Tensor]:
-    """Give batches ``(8, 3, H, W)`` in order; two threads decode the next ones meanwhile.
-
-    Threads suffice, because decoding leaves Python's lock free, and start at once on every system.
-    """
-
-    def load(indices: Tensor) -> Tensor:
-        return torch.stack([dataset[i][0] for i in indices.tolist()])
-
-    waiting: deque[Future[Tensor]] = deque()
-    with ThreadPoolExecutor(NUM_LOADERS) as pool:
-        for indices in torch.split(torch.arange(len(dataset)), BATCH_SIZE):
-            waiting.append(pool.submit(load, indices))
-            if len(waiting) > NUM_LOADERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def cache_key(
     model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
 ) -> str:
@@ -134,11 +114,9 @@ def cache_key(
     if dataset.transform is None:
         raise ValueError("the dataset has no transform: give it course.data.photo_transform()")
     if "Lambda" in transform or " at 0x" in transform:
-        raise ValueError(
-            "a step of the transform does not say its settings, so features kept for it could not "
-            "be told from others: use torchvision's transforms, or a class with a __repr__ that "
-            f"names its settings, in place of {transform}"
-        )
+        problem = "a step of the transform does not say its settings, so nothing kept could be told"
+        remedy = "use torchvision's transforms, or a class with a __repr__ that names its settings"
+        raise ValueError(f"{problem} from other: {remedy}, in place of {transform}")
     digest = hashlib.sha256()
     # Folding and channels_last change features by rounding only. bfloat16 would be twice as fast
     # where the processor has it, but moves features by about three parts in a hundred.
