@@ -117,11 +117,12 @@ def doctor(args: Namespace) -> int:
     fit = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {pick_device()}"
     print(f"ok      Python {platform.python_version()}, {fit}")
     stand_in = "run `python -m course download`; until then a stand-in is used"
-    weights = weights_path()
+    weights, free = weights_path(), shutil.disk_usage(paths.PROJECT).free / 1e9
     for here, what, remedy in [
         (shutil.which("git-lfs"), "git-lfs", "to publish: https://git-lfs.com"),
         (paths.PHOTOS.exists(), f"photos in {paths.PHOTOS}", stand_in),
         (weights.exists(), f"weights in {weights}", stand_in),
+        (free > 1, f"a GB of free disk (it has {free:.1f})", "free some space"),
     ]:
         print(f"ok      {what}" if here else f"missing {what}: {remedy}")
     return 0
