@@ -171,8 +171,7 @@ def make_loaders(
     generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers}
     train_loader = DataLoader(train_dataset, shuffle=True, generator=generator, **options)
-    val_loader = DataLoader(val_dataset, shuffle=False, **options)
-    return train_loader, val_loader
+    return train_loader, DataLoader(val_dataset, shuffle=False, **options)
 
 
 def _photos_behind(dataset: Dataset[Any]) -> ClothingDataset | None:

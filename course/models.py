@@ -83,8 +83,7 @@ def make_head(
         dropout: probability of dropping a number before the output layer, in training only.
 
     Raises:
-        ValueError: if ``num_classes`` or ``size_inner`` is not positive, or ``dropout`` is not in
-            [0, 1).
+        ValueError: if a size is not positive or ``dropout`` is not in [0, 1).
     """
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1, got {num_classes}")

@@ -13,9 +13,7 @@ from platformdirs import user_cache_dir
 
 def _place(folder: Path) -> Path:
     """`folder` if it can be written or made, else one of the same name in the user's cache."""
-    existing = folder
-    while not os.path.exists(existing):
-        existing = existing.parent
+    existing = next(place for place in [folder, *folder.parents] if os.path.exists(place))
     if os.access(existing, os.W_OK | os.X_OK):
         return folder
     return Path(user_cache_dir("pytorch-course", appauthor=False), folder.name)

@@ -57,29 +57,24 @@ def figure_html(fig: Figure, alt: str) -> str:
     png = print_figure(fig, bbox_inches=None, base64=True, dpi=200)
     plt.close(fig)
     width = round(fig.get_figwidth() * 100)  # half the pixels: sharp where pixels are small
-    return (
-        f'<img width="{width}" style="max-width:100%" alt="{html.escape(alt)}" '
-        f'src="data:image/png;base64,{png}">'
-    )
+    attributes = f'width="{width}" style="max-width:100%" alt="{html.escape(alt)}"'
+    return f'<img {attributes} src="data:image/png;base64,{png}">'
 
 
-_CODE_CSS = """<style>
+_CODE_CSS = """
 .course-code { background: #f7f7f7; color: #1a1a1a; padding: 0.8em 1em; overflow-x: auto; }
 .course-code pre { color: inherit; background: none; font: 1em/1.4 monospace; margin: 0; }
 .course-code .linenos { color: #6b6b6b; margin-right: 1.2em; user-select: none; }
-.course-code .k, .course-code .kn, .course-code .kc, .course-code .ow { color: #00508a; }
-.course-code .s1, .course-code .s2, .course-code .sd, .course-code .sa { color: #7a3e00; }
-.course-code .c1 { color: #00614a; font-style: italic; }
-.course-code .nf, .course-code .nc, .course-code .fm { color: #000; font-weight: bold; }
-</style>"""
+"""
 
 
 def show(thing: Any) -> None:
     """Show the source of a class, function or module of the course, with line numbers."""
-    formatter = HtmlFormatter(linenos="inline", cssclass="course-code")
+    formatter = HtmlFormatter(linenos="inline", cssclass="course-code", style="xcode")
     code = highlight(inspect.getsource(thing), PythonLexer(), formatter)
     name = getattr(thing, "__module__", None) or thing.__name__
-    display(HTML(f"{_CODE_CSS}<p><code>{name}</code></p>{code}"))
+    css = _CODE_CSS + "\n".join(formatter.get_token_style_defs(".course-code"))
+    display(HTML(f"<style>{css}</style><p><code>{name}</code></p>{code}"))
 
 
 STAGES = {
