@@ -5,8 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-NUM_FEATURES = 1280
-"""Numbers that MobileNetV2 says about a photo (https://arxiv.org/abs/1801.04381, table 2)."""
+NUM_FEATURES = 1280  # of a photo in MobileNetV2: https://arxiv.org/abs/1801.04381, table 2
 
 
 class MLP(nn.Module):

@@ -54,9 +54,8 @@ def figure_html(fig: Figure, alt: str) -> str:
     """The HTML that `show_figure` displays and that widgets hold; refuses an empty `alt`."""
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
-    png = print_figure(
-        fig, bbox_inches=None, base64=True, dpi=200, pil_kwargs={"compress_level": 1}
-    )
+    quick = {"compress_level": 1}
+    png = print_figure(fig, bbox_inches=None, base64=True, dpi=200, pil_kwargs=quick)
     plt.close(fig)
     width = round(fig.get_figwidth() * 100)  # half the pixels: sharp where pixels are small
     attributes = f'width="{width}" style="max-width:100%" alt="{html.escape(alt)}"'
