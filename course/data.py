@@ -83,7 +83,7 @@ def find_images(class_dir: Path) -> list[Path]:
     files = sorted(e.name for e in class_dir.iterdir() if e.is_file() and e.name[0] != ".")
     images = [class_dir / name for name in files if name.lower().endswith(IMAGE_EXTENSIONS)]
     if not images:
-        remedy = "add some or remove the folder; if it holds the class folders, pass this one"
+        remedy = "add some or remove the folder; if it holds class folders, it is the data_dir"
         raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
     return images
 

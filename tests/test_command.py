@@ -619,6 +619,7 @@ def test_predict_turns_photos_into_fashion_mnist(course: Any, tmp_path: Path) ->
         ("git-lfs", "missing +git-lfs: .*https://git-lfs.com"),
         ("photos", "missing photos in .*: .*course download"),
         ("weights", "missing weights in .*: .*course download"),
+        ("disk", r"missing a GB of free disk \(it has 0.1\): free some space"),
     ],
 )
 def test_doctor(
@@ -627,6 +628,8 @@ def test_doctor(
     here, gone = tmp_path / "here", tmp_path / "gone"
     here.touch()
     monkeypatch.setattr(__main__.shutil, "which", lambda name: what != name)
+    space = SimpleNamespace(free=1e8 if what == "disk" else 9e9)
+    monkeypatch.setattr(__main__.shutil, "disk_usage", lambda place: space)
     monkeypatch.setattr(paths, "PHOTOS", gone if what == "photos" else here)
     monkeypatch.setattr(download, "weights_path", lambda: gone if what == "weights" else here)
     result = course("doctor")
