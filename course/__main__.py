@@ -19,7 +19,7 @@ EXAMPLES = """example: python -m course download
          torchrun --nproc-per-node=2 -m course train fashion-mnist
          python -m course predict PHOTO.jpg --model models/model_final.pth"""
 
-NUMBERS = (
+NUMBERS = (  # options of training: name, kind, lowest and highest value, default, meaning
     ("epochs", int, 1, 10**6, 5, "passes over the pictures (default: 5)"),
     ("batch-size", int, 1, 10**6, 64, "pictures a step of all processes (default: 64)"),
     ("learning-rate", float, 1e-9, 1000, 0.001, "of Adam (default: 0.001)"),
@@ -27,7 +27,6 @@ NUMBERS = (
     ("workers", int, 0, 256, 0, "processes that load pictures ahead (default: 0)"),
     ("limit", int, 1, 10**6, None, "pictures to use of each part, for a quick try"),
 )
-"""Options of training: name, kind, lowest and highest value, default, meaning."""
 
 
 class Parser(argparse.ArgumentParser):

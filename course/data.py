@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -73,8 +73,8 @@ def find_classes(data_dir: Path) -> list[str]:
     classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
     if not classes:
         raise FileNotFoundError(f"{place} holds no class folder: put the pictures into one a class")
-    if len({name.lower() for name in classes}) < len(classes):
-        raise ValueError(f"class folders in {place} differ only by case, rename one: {classes}")
+    if twins := [a for a in classes for b in classes if a != b and a.lower() == b.lower()]:
+        raise ValueError(f"class folders in {place} differ only by case: rename one of {twins}")
     return classes
 
 
@@ -83,21 +83,21 @@ def find_images(class_dir: Path) -> list[Path]:
     files = sorted(e.name for e in class_dir.iterdir() if e.is_file() and e.name[0] != ".")
     images = [class_dir / name for name in files if name.lower().endswith(IMAGE_EXTENSIONS)]
     if not images:
-        remedy = "add some or remove the folder; if it holds class folders, it is the data_dir"
+        remedy = "add some or remove it; if it holds classes, it is the data_dir that you want"
         raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
     return images
 
 
-def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
-    """Read any picture as upright RGB; `only_check` decodes a JPEG at an eighth of its size.
+def load_image(path: str | Path | BinaryIO, only_check: bool = False) -> Image.Image:
+    """Read a picture (a path or an open file) as upright RGB; `only_check` reads a JPEG small.
 
     Raises:
         FileNotFoundError: if there is no such file.
         ImageFileError: if it is damaged, not of `IMAGE_FORMATS` or has more than `MAX_PIXELS`.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
-            raise ValueError("it is not a file")
+        if isinstance(path, str | os.PathLike) and not stat.S_ISREG(os.stat(path).st_mode):
+            raise ValueError("it is not a file")  # opening a pipe would wait for ever
         with Image.open(path, formats=IMAGE_FORMATS) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
@@ -107,7 +107,7 @@ def load_image(path: str | Path, only_check: bool = False) -> Image.Image:
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged file makes Pillow raise many different kinds
-        problem = f"{os.fspath(path)!r} cannot be read as a picture ({error})"
+        problem = f"{str(path)!r} cannot be read as a picture ({error})"
         raise ImageFileError(f"{problem}: save it again, replace it or delete it") from error
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import stat
 import tempfile
+import textwrap
 import threading
 import time
 import urllib.request
@@ -21,7 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from torch import hub
 from tqdm.auto import tqdm
 
 from course import paths
@@ -48,7 +48,7 @@ class DownloadError(RuntimeError):
 
 def short_reason(error: DownloadError) -> str:
     """What went wrong in a few words, without the place before and the advice after it."""
-    return str(error).split(": ", 1)[-1].split("; ")[0]
+    return textwrap.shorten(str(error).split(": ", 1)[-1].split("; ")[0], 100)
 
 
 def download_photos() -> Path:
@@ -76,7 +76,9 @@ def download_photos() -> Path:
 
 def weights_path() -> Path:
     """Where torchvision looks for the weights: in the folder of torch.hub (``TORCH_HOME``)."""
-    return Path(hub.get_dir(), "checkpoints", WEIGHTS_URL.rpartition("/")[2])
+    import torch  # takes seconds, which the photos need not wait for
+
+    return Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_URL.rpartition("/")[2])
 
 
 def download_weights() -> Path:

@@ -78,7 +78,7 @@ def show(thing: Any) -> None:
     display(HTML(f"<style>{css}</style><p><code>{name}</code></p>{code}"))
 
 
-STAGES = {
+STAGES = {  # of a machine-learning project, and the notebooks that teach them
     "Data ingestion": "01, 03",
     "Data preparation": "03",
     "Modeling": "04-06, 10",
@@ -87,7 +87,6 @@ STAGES = {
     "Deployment": "09, 12, 13",
     "Monitoring": "12",
 }
-"""The seven stages of a machine-learning project and the notebooks that teach them."""
 
 
 def show_pipeline(*current: str) -> None:

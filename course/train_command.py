@@ -30,11 +30,10 @@ from course.pretrained import weights_or_stand_in
 from course.sketches import photos_or_sketches
 from course.training import History, evaluate, train_one_epoch
 
-MODELS: dict[str, dict[str, Any]] = {
+MODELS: dict[str, dict[str, Any]] = {  # what can be trained on what; the first is the default
     "fashion-mnist": {"cnn": models.CNN, "mlp": models.MLP, "lstm": models.LSTMClassifier},
     "clothing": {"clothing": models.ClothingClassifierMobileNet},
 }
-"""What can be trained on what; the first is taken if none is named."""
 
 
 def train(args: Namespace) -> int:
@@ -62,8 +61,8 @@ def check(args: Namespace, world: int) -> torch.device:
     except OSError as error:
         raise ValueError(f"--output cannot be written ({error}): choose another folder") from error
     if args.resume == "":
-        name = args.output / "checkpoint_epoch*.pth"
-        args.resume = max(args.output.glob(name.name), key=os.path.getmtime, default=name)
+        pattern = args.output / "checkpoint_epoch*.pth"
+        args.resume = max(args.output.glob(pattern.name), key=os.path.getmtime, default=pattern)
     name = str(args.device or pick_device())
     if world > 1:  # a GPU for each process
         name = f"cuda:{os.environ['LOCAL_RANK']}" if name.startswith("cuda") else "cpu"

@@ -13,10 +13,9 @@ from typing import Any
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 from torch import nn
 
-from course.data import IMAGE_FORMATS, upright_rgb
+from course.data import ImageFileError, load_image
 from course.plots import BLACK, BLUE, CENTER, GREEN, ORANGE, RED, draw_top_k, figure_html
 from course.pretrained import predict_top_k
 from course.tuning import Trial
@@ -99,8 +98,8 @@ def photo_uploader(model: nn.Module, k: int = 5) -> widgets.VBox:
             return "No photo yet. The file may have up to 10 MB.", ""
         name = html.escape(repr(files[0]["name"])[1:-1])  # without control characters
         try:
-            image = upright_rgb(Image.open(BytesIO(files[0]["content"]), formats=IMAGE_FORMATS))
-        except Exception:  # a damaged file makes Pillow raise many different kinds
+            image = load_image(BytesIO(files[0]["content"]))
+        except ImageFileError:
             text = f"<b>{name} cannot be read as a picture.</b> Choose a JPEG or PNG file."
             return f"{text} A phone that saves HEIC photos can share them as JPEG.", ""
         text = f"{name}, {image.width} x {image.height} pixels"
@@ -119,6 +118,8 @@ def grid_explorer(trials: Sequence[Trial]) -> widgets.VBox:
     The controls are buttons for learning rate, inner units and dropout. Combinations may be
     missing in `trials`, which come from :func:`course.tuning.sweep`.
     """
+    if not trials:
+        raise ValueError("there is no trial to explore: run course.tuning.sweep() first")
     by_settings = {(t.learning_rate, t.size_inner, t.dropout): t for t in trials}
 
     def compare(*settings: Any) -> tuple[str, str]:

@@ -161,7 +161,9 @@ def test_empty_class_folder(folder):
 
 
 def test_one_folder_too_high(folder):
-    with pytest.raises(FileNotFoundError, match=r"train' holds no picture .*, it is the data_dir"):
+    with pytest.raises(
+        FileNotFoundError, match=r"train' holds no picture .*, it is the data_dir that you want"
+    ):
         ClothingDataset(folder)
 
 

@@ -340,3 +340,10 @@ def test_taking_the_file_back_empties_the_panel(model: Brightness) -> None:
     panel.children[0].value = ()
     assert "No photo yet" in panel.children[1].value
     assert panel.children[2].value == ""
+
+
+def test_an_upload_of_too_many_pixels_is_refused(model: Brightness) -> None:
+    from test_hostile import PICTURES
+
+    message, shown = upload(photo_uploader(model), "large.png", PICTURES["just-too-large.png"])
+    assert "large.png cannot be read as a picture" in message and not shown

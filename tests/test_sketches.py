@@ -175,7 +175,7 @@ def test_photos_are_preferred(
     assert str(tmp_path) in output
 
 
-@pytest.mark.parametrize("reason", ["no network", "a host: no answer", ""])
+@pytest.mark.parametrize("reason", ["no network", "a host: no answer\nat all", "x" * 1000, ""])
 def test_drawn_garments_stand_in_for_photos(
     reason: str,
     tmp_path: Path,

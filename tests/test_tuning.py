@@ -90,6 +90,11 @@ def test_the_explorer_says_what_was_not_tried(trials):
     assert picture.value == ""
 
 
+def test_the_explorer_needs_a_trial():
+    with pytest.raises(ValueError, match="run course.tuning.sweep"):
+        grid_explorer([])
+
+
 def test_no_layer_means_a_single_linear_layer():
     model, _ = make_model()
     assert [type(layer) for layer in model] == [nn.Linear]
