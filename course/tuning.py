@@ -69,7 +69,7 @@ def sweep(
     dropouts: Sequence[float] = (0.0,),
     seeds: Sequence[int] = (0,),
     num_epochs: int = 10,
-    batch_size: int = 32,
+    batch_size: int = 64,
 ) -> list[Trial]:
     """Train a head for every combination of the settings, on the CPU, with one progress bar.
 
