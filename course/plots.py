@@ -54,8 +54,7 @@ def figure_html(fig: Figure, alt: str) -> str:
     """The HTML that `show_figure` displays and that widgets hold; refuses an empty `alt`."""
     if not alt.strip():
         raise ValueError("alt is empty: say in a sentence what the figure shows")
-    quick = {"compress_level": 1}
-    png = print_figure(fig, bbox_inches=None, base64=True, dpi=200, pil_kwargs=quick)
+    png = print_figure(fig, "png", None, base64=True, dpi=200, pil_kwargs={"compress_level": 1})
     plt.close(fig)
     width = round(fig.get_figwidth() * 100)  # half the pixels: sharp where pixels are small
     attributes = f'width="{width}" style="max-width:100%" alt="{html.escape(alt)}"'
@@ -126,12 +125,10 @@ def plot_history(history: History, title: str, baseline: float | None = None) ->
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend()
     fig.suptitle(title)
-    show_figure(
-        fig,
-        f"{title}: learning curves over {len(epochs)} epochs. Validation loss goes from "
-        f"{history.val_loss[0]:.2f} to {history.val_loss[-1]:.2f}, validation accuracy from "
-        f"{history.val_accuracy[0]:.2f} to {history.val_accuracy[-1]:.2f}.",
-    )
+    loss, accuracy = history.val_loss, history.val_accuracy
+    alt = f"{title}: learning curves over {len(epochs)} epochs. Validation loss goes from "
+    alt += f"{loss[0]:.2f} to {loss[-1]:.2f}, validation accuracy from {accuracy[0]:.2f} to "
+    show_figure(fig, f"{alt}{accuracy[-1]:.2f}.")
 
 
 def confusion_matrix(predictions: Tensor, targets: Tensor, num_classes: int) -> Tensor:
@@ -154,11 +151,9 @@ def plot_confusion(predictions: Tensor, targets: Tensor, classes: Sequence[str])
         color = "white" if shares[row, column] > 0.5 else "black"
         ax.text(column, row, counts[row, column], color=color, **CENTER)
     row, column = divmod(int((counts - np.diag(counts.diagonal())).argmax()), len(classes))
-    show_figure(
-        fig,
-        f"Confusion matrix of {len(classes)} classes; the diagonal is correct. The commonest "
-        f"mistake: {classes[row]} taken for {classes[column]}, {counts[row, column]} times.",
-    )
+    mistake = f"{classes[row]} taken for {classes[column]}, {counts[row, column]} times."
+    alt = f"Confusion matrix of {len(classes)} classes; the diagonal is correct."
+    show_figure(fig, f"{alt} The commonest mistake: {mistake}")
 
 
 def show_images(

@@ -14,10 +14,8 @@ from course.data import FASHION_CLASSES, load_image, upright_rgb
 from course.download import DownloadError, download_weights, short_reason
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
-STAND_IN = paths.PROJECT / "models" / "fashion_mobilenet_v2.safetensors"
-"""Weights that come with the course, for places without network; the card lies beside the file."""
-CATEGORIES = {1000: WEIGHTS.meta["categories"], 10: FASHION_CLASSES}
-"""The names of the classes, by their number: of ImageNet and of the stand-in."""
+STAND_IN = paths.PROJECT / "models" / "fashion_mobilenet_v2.safetensors"  # its card is beside it
+CATEGORIES = {1000: WEIGHTS.meta["categories"], 10: FASHION_CLASSES}  # of ImageNet, of STAND_IN
 
 
 def weights_or_stand_in(quiet: bool = False) -> Path:

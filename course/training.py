@@ -12,8 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-Batches = Iterable[tuple[Tensor, Tensor]]
-"""What a DataLoader gives: batches of ``(inputs, targets)``."""
+Batches = Iterable[tuple[Tensor, Tensor]]  # what a DataLoader gives: inputs and targets
 NO_SAMPLE = "the loader gave no sample: check that its dataset is not empty"
 
 
@@ -107,8 +106,7 @@ def fit(
     criterion = criterion or nn.CrossEntropyLoss()
     model.to(device)
     history = History()
-    total = num_epochs * len(train_loader)
-    with tqdm(total=total, unit="batch", disable=not progress) as bar:
+    with tqdm(total=num_epochs * len(train_loader), unit="batch", disable=not progress) as bar:
         for epoch in range(num_epochs):
             bar.set_description(f"epoch {epoch + 1}/{num_epochs}")
             start = time.perf_counter()

@@ -1,6 +1,7 @@
 """The package as a whole: cheap to import, no circles, small files, tidy top level."""
 
 import ast
+import platform
 import subprocess
 import sys
 
@@ -19,6 +20,33 @@ def test_importing_course_loads_neither_torchvision_nor_matplotlib():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+PAGE_FAULTS = """
+import resource, torch
+from course.models import CNN
+
+cnn, images = CNN().to(memory_format=torch.channels_last), torch.randn(32, 1, 28, 28)
+def page_faults():
+    cnn(images).sum().backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+seen = [page_faults() for _ in range(60)]
+print((seen[-1] - seen[29]) / 30)
+"""
+
+
+def glibc_version():
+    name, version = platform.libc_ver()
+    return tuple(map(int, version.split("."))) if name == "glibc" else (0,)
+
+
+@pytest.mark.skipif(glibc_version() < (2, 35), reason="other allocators are left as they are")
+def test_a_training_step_takes_no_new_memory_from_the_system():
+    """Without `mallopt` in course/__init__.py it is about two thousand pages a step."""
+    result = subprocess.run(
+        [sys.executable, "-c", PAGE_FAULTS], capture_output=True, text=True, check=True
+    )
+    assert float(result.stdout) < 100
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
