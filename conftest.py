@@ -9,15 +9,23 @@ A notebook that needs the clothing photos or the MobileNetV2 weights says so in 
 are fetched, or their stand-ins made, before the first test, so that no cell has to wait for them.
 """
 
+from contextlib import suppress
 from functools import cache
 
 import pytest
 from nbformat import NotebookNode
 
-from course.pretrained import weights_or_stand_in
+from course.download import DownloadError, download_weights
 from course.sketches import photos_or_sketches
 
-PREPARE = {"photos": cache(photos_or_sketches), "weights": cache(weights_or_stand_in)}
+
+@cache
+def weights() -> None:
+    with suppress(DownloadError):  # the stand-in needs no preparation
+        download_weights()
+
+
+PREPARE = {"photos": cache(photos_or_sketches), "weights": weights}
 
 
 def is_fact(cell: NotebookNode) -> bool:
