@@ -12,14 +12,17 @@ from course import paths
 MODULES = sorted((paths.PROJECT / "course").rglob("*.py"))
 
 
+def output_of(code):
+    """What a new Python prints that runs `code`."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_importing_course_loads_neither_torchvision_nor_matplotlib():
     code = (
         "import course, sys; print([m for m in ('torchvision', 'matplotlib') if m in sys.modules])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.strip() == "[]"
+    assert output_of(code).strip() == "[]"
 
 
 PAGE_FAULTS = """
@@ -43,10 +46,7 @@ def glibc_version():
 @pytest.mark.skipif(glibc_version() < (2, 35), reason="other allocators are left as they are")
 def test_a_training_step_takes_no_new_memory_from_the_system():
     """Without `mallopt` in course/__init__.py it is about two thousand pages a step."""
-    result = subprocess.run(
-        [sys.executable, "-c", PAGE_FAULTS], capture_output=True, text=True, check=True
-    )
-    assert float(result.stdout) < 100
+    assert float(output_of(PAGE_FAULTS)) < 100
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
