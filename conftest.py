@@ -15,8 +15,8 @@ from functools import cache
 import pytest
 from nbformat import NotebookNode
 
-from course.download import DownloadError, download_weights
-from course.sketches import photos_or_sketches
+from course.files.downloads import DownloadError, download_weights
+from course.stand_ins import photos_or_sketches
 
 
 @cache

@@ -1,21 +1,15 @@
 """Save a training run so that it can be continued as if it had never stopped."""
 
 import copy
-import glob
 import io
 import os
-import pickletools
 import random
-import re
-import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -23,14 +17,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
+from course.files.archives import check_archive
+from course.files.writing import write_whole
 from course.training import History
 
 FORMAT, VERSION = "pytorch-course checkpoint", 2
 State = dict[str, Any]
-RECORDS = re.compile(r"\w+/(data\.pkl|(\.?data/)?\.?\w+)")  # what torch.save() calls its records
-HARMLESS = re.compile(
-    r"collections (OrderedDict|Counter)|torch (Size|\w+Storage)|torch\._utils _rebuild_tensor_v2"
-)  # what the pickle of a checkpoint may ask for
 
 
 class CheckpointError(ValueError):
@@ -74,31 +66,13 @@ def save_checkpoint(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     try:
-        _check_archive(buffer)
+        check_archive(buffer)
         write_whole(Path(path), buffer.getbuffer())
     except ValueError as error:
         raise CheckpointError(f"{path} was not saved, {error}: use float() or int()") from error
     except OSError as error:
         advice = "free some space or save elsewhere"
         raise OSError(f"{path} was not saved and is as it was ({error}): {advice}") from error
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that a crash or an error leaves the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with suppress(OSError, ValueError, OverflowError):
-            if not psutil.pid_exists(int(leftover.name.split(".")[-2])):  # its writer was killed
-                leftover.unlink()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # on the disk, not only on its way there
-        os.replace(temporary, path)  # in one step: a reader sees the old file or the new one
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(
@@ -142,7 +116,7 @@ def read_checkpoint(path: str | Path) -> State:
         with open(path, "rb") as file:
             if file.read(23) == b"version https://git-lfs":
                 raise CheckpointError(f"{path} is a Git LFS pointer: run `git lfs pull`")
-            size = _check_archive(file)
+            size = check_archive(file)
         # On the CPU, where random states belong; load_state_dict() moves the others. With mmap no
         # tensor reads beyond the file, which torch 2.6 can do else; the copy lets go of the file.
         mappable = os.fsencode(path) == str(path).encode(errors="ignore")  # torch wants UTF-8
@@ -221,25 +195,3 @@ def _restore(content: State, model: nn.Module, parts: State, device: torch.devic
             part.load_state_dict(content[name]["state"])
     if parts["optimizer"] is not None:
         _set_random_states(content)
-
-
-def _check_archive(file: BinaryIO) -> int:
-    """Bytes of all tensors; raises an error of any kind for what torch.save() does not write."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    if file.read(4) != b"PK\3\4":  # torch.load() would take it for one of its older formats
-        raise ValueError("torch.save() did not write it")
-    with zipfile.ZipFile(file) as archive:
-        records, folder = archive.infolist(), archive.namelist()[0].split("/")[0]
-        sizes = {record.filename.partition("/")[2].lower(): record.file_size for record in records}
-        if len(sizes) < len(records) or not all(map(RECORDS.fullmatch, archive.namelist())):
-            raise ValueError("torch.save() does not write such records")
-        if sum(sizes.values()) > size or sizes["data.pkl"] > 2**22 or archive.comment:
-            raise ValueError("it would grow while loading")
-        if damaged := archive.testzip():  # torch.load() does not compare the checksums
-            raise ValueError(f"wrong checksum in {damaged}")
-        program = pickletools.genops(archive.read(f"{folder}/data.pkl"))
-        calls = {str(argument) for opcode, argument, _ in program if opcode.name == "GLOBAL"}
-        if strange := ", ".join(sorted(call for call in calls if not HARMLESS.fullmatch(call))):
-            raise ValueError(f"it asks for {strange!r:.80}, which could run a stranger's code")
-        return sum(sizes[name] for name in sizes if name.startswith("data/"))

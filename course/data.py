@@ -1,34 +1,25 @@
 """Datasets and loaders: the clothing photos and Fashion-MNIST."""
 
-import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision import datasets, transforms
 
-from course import paths
+from course.files import paths
+from course.files.folders import find_classes, find_images
+from course.files.pictures import check_images, load_image
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")  # Pillow knows more, also unsafe
-MAX_PIXELS = 65_000_000  # cameras have up to 64 million; reading that takes 1 GB for a moment
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the training pictures; notebook 03 computes them
 FASHION_CLASSES: list[str] = list(datasets.FashionMNIST.classes)
-
-
-class ImageFileError(ValueError):
-    """A file that should be a picture cannot be read as one."""
 
 
 class ClothingDataset(Dataset[tuple[Any, int]]):
@@ -63,73 +54,6 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
         if self.transform is not None:
             image = self.transform(image)
         return image, self.labels[idx]
-
-
-def find_classes(data_dir: Path) -> list[str]:
-    """The names of the class folders in `data_dir`, sorted, without hidden ones."""
-    place = repr(str(data_dir))
-    if not data_dir.is_dir():
-        raise FileNotFoundError(f"no folder {place}: check the path, or call download_photos()")
-    classes = sorted(e.name for e in data_dir.iterdir() if e.is_dir() and e.name[0] != ".")
-    if not classes:
-        raise FileNotFoundError(f"{place} holds no class folder: put the pictures into one a class")
-    if twins := [a for a in classes for b in classes if a != b and a.lower() == b.lower()]:
-        raise ValueError(f"class folders in {place} differ only by case: rename one of {twins}")
-    return classes
-
-
-def find_images(class_dir: Path) -> list[Path]:
-    """The picture files that lie directly in the folder of one class, sorted by name."""
-    files = sorted(e.name for e in class_dir.iterdir() if e.is_file() and e.name[0] != ".")
-    images = [class_dir / name for name in files if name.lower().endswith(IMAGE_EXTENSIONS)]
-    if not images:
-        remedy = "add some or remove it; if it holds classes, it is the data_dir that you want"
-        raise FileNotFoundError(f"{str(class_dir)!r} holds no picture (by its name): {remedy}")
-    return images
-
-
-def load_image(path: str | Path | BinaryIO, only_check: bool = False) -> Image.Image:
-    """Read a picture (a path or an open file) as upright RGB; `only_check` reads a JPEG small.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ImageFileError: if it is damaged, not of `IMAGE_FORMATS` or has more than `MAX_PIXELS`.
-    """
-    try:
-        if isinstance(path, str | os.PathLike) and not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("it is not a file")  # opening a pipe would wait for ever
-        with Image.open(path, formats=IMAGE_FORMATS) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
-            if only_check:
-                file.draft("RGB", (1, 1))
-            return upright_rgb(file)
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # a damaged file makes Pillow raise many different kinds
-        problem = f"{str(path)!r} cannot be read as a picture ({error})"
-        raise ImageFileError(f"{problem}: save it again, replace it or delete it") from error
-
-
-def upright_rgb(image: Image.Image) -> Image.Image:
-    """Apply the rotation in EXIF, scale 16-bit grey to 8 bits, turn transparent into white."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode[0] in "IF":  # one channel of more than 8 bits
-        values = np.asarray(image)
-        if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-            raise ValueError("its values are neither 8- nor 16-bit")
-        image = Image.fromarray((values // 256).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
-def check_images(dataset: ClothingDataset) -> None:
-    """Decode every picture once, small; the first damaged one is an ImageFileError."""
-    with ThreadPoolExecutor(4) as pool:  # not more, because each may hold a huge picture
-        for _ in pool.map(lambda path: load_image(path, only_check=True), dataset.image_paths):
-            pass
 
 
 def photo_transform(size: int = 224) -> transforms.Compose:
@@ -167,7 +91,7 @@ def make_loaders(
         problem = f"{str(train.data_dir)!r} and {str(val.data_dir)!r} hold different classes"
         raise ValueError(f"{problem}; only one of them has {lone}: rename or add folders")
     for photos in filter(None, dict.fromkeys([train, val])):  # once if both are parts of one
-        check_images(photos)
+        check_images(photos.image_paths)
     generator = torch.Generator().manual_seed(seed)
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers}
     train_loader = DataLoader(train_dataset, shuffle=True, generator=generator, **options)

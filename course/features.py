@@ -21,9 +21,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import TensorDataset
 from tqdm.auto import tqdm
 
-from course import paths
-from course.checkpoint import write_whole
-from course.data import ClothingDataset, check_images
+from course.data import ClothingDataset
+from course.files import paths
+from course.files.pictures import check_images
+from course.files.writing import write_whole
 from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
 BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of a processor
@@ -58,7 +59,7 @@ def extract_features(
         shape = tuple(fold_batchnorm(model).extract_features(example, until).shape[1:])
     kept = read_kept(path, key, torch.tensor(dataset.labels), shape)
     if kept is None:
-        check_images(dataset)
+        check_images(dataset.image_paths)
         kept = compute_features(model, dataset, until)
         if cache_key(model, dataset, until) == key:  # no photo was changed meanwhile
             keep(path, key, *kept)

@@ -9,27 +9,13 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 
-from course import paths
-from course.data import FASHION_CLASSES, load_image, upright_rgb
-from course.download import DownloadError, download_weights, short_reason
+from course.data import FASHION_CLASSES
+from course.files.downloads import DownloadError
+from course.files.pictures import load_image, upright_rgb
+from course.stand_ins import STAND_IN, weights_or_stand_in
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
-STAND_IN = paths.PROJECT / "models" / "fashion_mobilenet_v2.safetensors"  # its card is beside it
 CATEGORIES = {1000: WEIGHTS.meta["categories"], 10: FASHION_CLASSES}  # of ImageNet, of STAND_IN
-
-
-def weights_or_stand_in(quiet: bool = False) -> Path:
-    """The file of the ImageNet weights, or else of the stand-in; prints a line that says which."""
-    try:
-        path = download_weights()
-        what = f"the ImageNet weights in {path}."
-    except DownloadError as error:
-        path = STAND_IN
-        advice = "`python -m course download` fetches those of ImageNet when there is network."
-        what = f"our small weights for Fashion-MNIST, {path.name}. {advice} ({short_reason(error)})"
-    if not quiet:
-        print(f"MobileNetV2: {what}")
-    return path
 
 
 def load_mobilenet_v2() -> MobileNetV2:

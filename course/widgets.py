@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import nn
 
-from course.data import ImageFileError, load_image
+from course.files.pictures import ImageFileError, load_image
 from course.plots import BLACK, BLUE, CENTER, GREEN, ORANGE, RED, draw_top_k, figure_html
 from course.pretrained import predict_top_k
 from course.tuning import Trial

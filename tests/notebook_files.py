@@ -8,8 +8,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from course import paths
-from course.sketches import draw_garments
+from course.files import paths
+from course.stand_ins.sketches import draw_garments
 
 NOTEBOOKS = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
 NAMES = [path.stem for path in NOTEBOOKS]

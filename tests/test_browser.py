@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from course import paths
+from course.files import paths
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

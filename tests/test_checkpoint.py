@@ -219,7 +219,7 @@ def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPat
         return Full(file, mode)
 
     before = path.read_bytes()
-    monkeypatch.setattr("course.checkpoint.open", half, raising=False)
+    monkeypatch.setattr("course.files.writing.open", half, raising=False)
     with pytest.raises(OSError, match=UNTOUCHED):
         Run().save(path, epoch=3)
     assert path.read_bytes() == before
@@ -247,7 +247,7 @@ def test_a_folder_that_may_only_be_read(path: Path, monkeypatch: pytest.MonkeyPa
     with contextlib.ExitStack() as stack:
         if os.name != "posix":  # Windows has no such folders: refuse by hand
             error = PermissionError(13, "Permission denied")
-            monkeypatch.setattr("course.checkpoint.open", Mock(side_effect=error), raising=False)
+            monkeypatch.setattr("course.files.writing.open", Mock(side_effect=error), raising=False)
         elif os.geteuid() == 0:  # root may write everywhere: be somebody else
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             path = shutil.copy(path, Path(folder, "run.pth"))

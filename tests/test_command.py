@@ -20,9 +20,13 @@ from PIL import Image, ImageOps
 from torch.utils.data import TensorDataset
 from torchvision.models import mobilenet_v2
 
-from course import __main__, data, download, models, paths, pretrained, train_command
+from course import data, models, pretrained, stand_ins
 from course.checkpoint import save_checkpoint
-from course.sketches import draw_garment
+from course.command import main as __main__
+from course.command import train as train_command
+from course.files import downloads as download
+from course.files import paths
+from course.stand_ins.sketches import draw_garment
 
 SMALL = ["train", "fashion-mnist", "--model", "mlp", "--limit", "50", "--batch-size", "16"]
 kept = functools.cache(data.fashion_mnist_tensors)
@@ -565,7 +569,7 @@ def test_predict_names_photos(course: Any, tmp_path: Path, monkeypatch: pytest.M
     torch.manual_seed(0)
     model = mobilenet_v2(num_classes=1000).eval()
     monkeypatch.setattr(pretrained, "load_mobilenet_v2", lambda: model)
-    monkeypatch.setattr(pretrained, "weights_or_stand_in", lambda: print("Using some weights."))
+    monkeypatch.setattr(stand_ins, "weights_or_stand_in", lambda: print("Using some weights."))
     good, broken = tmp_path / "good one.png", tmp_path / "broken.png"
     draw_garment("hat", 0).save(good)
     broken.write_bytes(good.read_bytes()[:500])

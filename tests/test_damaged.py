@@ -18,19 +18,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import TensorDataset
 
-from course import download, features, paths
-from course.__main__ import main
+from course import features
 from course.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from course.data import (
-    ClothingDataset,
-    ImageFileError,
-    check_images,
-    fashion_mnist,
-    find_classes,
-    load_image,
-    make_loaders,
-    photo_transform,
-)
+from course.command.main import main
+from course.data import ClothingDataset, fashion_mnist, make_loaders, photo_transform
+from course.files import downloads as download
+from course.files import paths
+from course.files.folders import find_classes
+from course.files.pictures import ImageFileError, check_images, load_image
 from course.models import make_head
 from course.pretrained import predict_top_k
 from course.tuning import make_model, sweep
@@ -165,7 +160,7 @@ def test_folders(tmp_path_factory, pictures):
             assert classes == sorted(n for n, e in tree.items() if e is not None and n[0] != ".")
             dataset = ClothingDataset(root, photo_transform(8))
             assert len(dataset) == len(dataset.labels) > 0
-            check_images(dataset)
+            check_images(dataset.image_paths)
             loader, _ = make_loaders(dataset, dataset, batch_size=2)
             assert sum(len(targets) for _, targets in loader) == len(dataset)
         except (FileNotFoundError, ImageFileError) as error:

@@ -17,16 +17,14 @@ from course.data import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     ClothingDataset,
-    ImageFileError,
-    check_images,
     denormalize,
     fashion_mnist,
     fashion_mnist_tensors,
-    load_image,
     make_loaders,
     photo_transform,
 )
-from course.sketches import photos_or_sketches
+from course.files.pictures import ImageFileError, check_images, load_image
+from course.stand_ins import photos_or_sketches
 
 COLOURS = {"dress": "red", "hat": "lime", "pants": "blue"}
 
@@ -125,7 +123,7 @@ def test_stray_and_hidden_files_are_left_out(folder):
     dataset = ClothingDataset(train)
     assert dataset.classes == list(COLOURS)
     assert len(dataset) == 12
-    check_images(dataset)
+    check_images(dataset.image_paths)
 
 
 @pytest.mark.parametrize("name", ["A.JPG", "b.Jpeg", "c.PNG", "d.TIF", "e.WebP", "f.GIF", "g.bmp"])
@@ -278,7 +276,7 @@ def test_a_png_named_jpg_is_read_by_its_content(folder):
     noise().save(folder / "train" / "dress" / "0.jpg", format="png")
     dataset = ClothingDataset(folder / "train")
     assert dataset[0][0].size == (30, 20)
-    check_images(dataset)
+    check_images(dataset.image_paths)
 
 
 def test_an_animation_gives_its_first_frame(tmp_path):
@@ -340,7 +338,7 @@ def test_a_damaged_file_is_named_with_the_reason_and_the_remedy(folder, name):
     with pytest.raises(ImageFileError, match=message):
         load_image(folder / "train" / "hat" / name)
     with pytest.raises(ImageFileError, match=message):
-        check_images(ClothingDataset(folder / "train"))
+        check_images(ClothingDataset(folder / "train").image_paths)
 
 
 def test_broken_exif_is_either_read_or_reported(folder):
@@ -366,7 +364,7 @@ def test_the_first_of_several_damaged_pictures_is_named(folder):
     for i in range(3):
         (folder / "train" / "hat" / f"{i}.jpg").write_bytes(b"")
     with pytest.raises(ImageFileError, match=r"hat.0\.jpg"):
-        check_images(ClothingDataset(folder / "train"))
+        check_images(ClothingDataset(folder / "train").image_paths)
 
 
 def test_the_quick_check_gives_a_small_picture(tmp_path):
@@ -392,7 +390,7 @@ def assert_every_cut_is_found(sources, dataset_dir, draw):
         with pytest.raises(ImageFileError, match=re.escape(path.name)):
             load_image(path)
     with pytest.raises(ImageFileError, match=re.escape(dataset.image_paths[0].name)):
-        check_images(dataset)
+        check_images(dataset.image_paths)
 
 
 def test_jpegs_cut_anywhere_are_found(tmp_path):
@@ -530,7 +528,7 @@ def test_fashion_mnist_as_torchvision_gives_it():
 
 
 def test_fashion_mnist_is_unpacked_whole_also_by_two_processes_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("course.data.paths.CACHE", tmp_path / "cache")
+    monkeypatch.setattr("course.files.paths.CACHE", tmp_path / "cache")
     copy, faster = shutil.copyfile, []
 
     def copyfile(*files):

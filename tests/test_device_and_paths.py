@@ -10,7 +10,8 @@ import platformdirs
 import pytest
 import torch
 
-from course import device, paths
+from course import device
+from course.files import paths
 
 
 def test_the_fastest_device_is_picked(monkeypatch):

@@ -25,9 +25,10 @@ import torch
 import torchvision
 from tqdm.auto import tqdm
 
-from course import download, paths, sketches
-from course.download import DownloadError, download_photos, download_weights
-from course.sketches import photos_or_sketches
+from course.files import downloads as download
+from course.files import paths
+from course.files.downloads import DownloadError, download_photos, download_weights
+from course.stand_ins import photos_or_sketches, sketches
 
 TOP = "clothing-dataset-small-1196151"
 Handle = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -729,7 +730,8 @@ def test_interruption_leaves_nothing(
 PROCESS = """
 import signal, sys
 from pathlib import Path
-from course import __main__, download, paths
+from course.command import main as __main__
+from course.files import downloads as download, paths
 paths.PHOTOS = Path(sys.argv[1])
 download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
 download.NUM_PHOTOS = 30

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from course import paths
 from course.data import ClothingDataset
+from course.files import paths
 from notebook_files import NOTEBOOKS
 
 ODD_NAME = "Olivier's garçons, größer 🎒"
@@ -24,7 +24,9 @@ USE_EVERYTHING = """
 import warnings
 import safetensors.torch, torch, torchvision
 warnings.simplefilter("error")
-from course import paths, pretrained, sketches
+from course import pretrained
+from course.files import paths
+from course.stand_ins import sketches
 from course.checkpoint import load_checkpoint, save_checkpoint
 from course.data import ClothingDataset, fashion_mnist, photo_transform
 from course.features import extract_features

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from conftest import is_fact
-from course import paths
+from course.files import paths
 from notebook_files import read
 
 

@@ -12,9 +12,11 @@ import torch
 import torchvision
 from PIL import Image
 
-from course import features, paths, pretrained
-from course.data import ClothingDataset, ImageFileError, photo_transform
+from course import features, pretrained
+from course.data import ClothingDataset, photo_transform
 from course.features import extract_features
+from course.files import paths
+from course.files.pictures import ImageFileError
 from course.models import ClothingClassifierMobileNet
 
 

@@ -18,8 +18,11 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from course import download, features, paths
-from course.data import MAX_PIXELS, ClothingDataset, ImageFileError, load_image
+from course import features
+from course.data import ClothingDataset
+from course.files import downloads as download
+from course.files import paths
+from course.files.pictures import MAX_PIXELS, ImageFileError, load_image
 
 MEGABYTES = 300
 """No crafted file here may take more memory than this, over what the imports take."""
@@ -437,11 +440,12 @@ MEASURE = """
 import resource, shutil, sys, warnings
 from pathlib import Path
 import torch
-from course import data, download, features, paths
+from course import features
+from course.files import downloads as download, paths, pictures
 warnings.simplefilter("ignore")
 
 folder = Path(sys.argv[1])
-data.load_image(folder / "sound.png")
+pictures.load_image(folder / "sound.png")
 unit = 2**20 if sys.platform == "darwin" else 2**10
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
 start, report = peak(), []
@@ -449,14 +453,14 @@ for path in sorted(folder.glob("*/*")):
     before = peak()
     try:
         if path.parent.name == "pictures":
-            data.load_image(path)
+            pictures.load_image(path)
         elif path.parent.name == "archives":
             paths.PHOTOS = folder / "photos" / "here"
             download.fetch = lambda url, target: shutil.copyfile(path, target)
             download.download_photos()
         else:
             features.read_kept(path, "5" * 64, torch.tensor([0, 1, 1]))
-    except (data.ImageFileError, download.DownloadError):
+    except (pictures.ImageFileError, download.DownloadError):
         report.append((peak() - before, path.parent.name, path.name))
 print(peak() - start, sorted(report)[-3:])
 """

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from course import __main__, download, paths
-from course.download import DownloadError
+from course.command import main as __main__
+from course.files import downloads as download
+from course.files import paths
+from course.files.downloads import DownloadError
 
 
 @pytest.fixture(autouse=True)

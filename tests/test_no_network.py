@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from course import paths
+from course.files import paths
 
 GUARD = paths.PROJECT / "tests" / "no_network"
 
@@ -32,8 +32,8 @@ for attempt in (
 """
 
 STAND_INS = """
-from course.pretrained import weights_or_stand_in
-from course.sketches import photos_or_sketches
+from course.stand_ins import weights_or_stand_in
+from course.stand_ins import photos_or_sketches
 print(weights_or_stand_in().name, sorted(path.name for path in photos_or_sketches().glob("t*")))
 """
 

@@ -18,7 +18,7 @@ from torch import nn, optim
 
 import course
 from conftest import is_fact
-from course import paths
+from course.files import paths
 from notebook_files import NAMES, NOTEBOOKS, read
 
 ROOTS = {
@@ -35,8 +35,8 @@ ROOTS = {
     "datasets": torchvision.datasets,
 }
 COURSE_MODULES = [
-    importlib.import_module(f"course.{module.name}")
-    for module in pkgutil.iter_modules(course.__path__)
+    importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(course.__path__, "course.")
 ]
 
 

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from conftest import is_fact
-from course import paths
+from course.files import paths
 from notebook_files import NAMES, read, run_twice, seen
 
 pytestmark = pytest.mark.parametrize("name", NAMES)

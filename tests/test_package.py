@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from course import paths
+from course.files import paths
 
 MODULES = sorted((paths.PROJECT / "course").rglob("*.py"))
 
@@ -49,31 +49,91 @@ def test_a_training_step_takes_no_new_memory_from_the_system():
     assert float(output_of(PAGE_FAULTS)) < 100
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
-def test_a_file_is_read_in_one_sitting(module):
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= 300
+# --- The house: rooms, arrows, and what fits on a screen
+
+# A room may import what stands before it, and nothing that stands behind it.
+ROOMS = [
+    "files", "device", "training", "data", "stand_ins", "checkpoint", "pretrained", "models",
+    "features", "tuning", "plots", "widgets", "exercises", "command", "__main__",
+]  # fmt: skip
 
 
-def imports_of(module):
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("course"):
-            if node.module == "course":
-                yield from (alias.name for alias in node.names)
-            else:
-                yield node.module.split(".")[1]
+def room_of(name):
+    """The room of a module, such as "files" for ``course.files.paths``."""
+    return (name.split(".") + ["__init__"])[1]
 
 
-def test_arrows_point_one_way():
-    """No circle, and only notebooks import what is looked at and played with."""
-    graph = {module.stem: set(imports_of(module)) for module in MODULES}
-    remaining = dict(graph)
+def name_of(path):
+    parts = path.relative_to(paths.PROJECT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def imports_of(path):
+    """The modules of the course that a file imports, at the top or late."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] == "course")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            if (node.module or "").split(".")[0] == "course":
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    yield whole if whole in NAMES else node.module
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arrows_point_one_way(name):
+    here = room_of(name)
+    if here == "__init__":
+        assert not list(imports_of(NAMES[name])), "importing course itself is cheap"
+        return
+    for target in imports_of(NAMES[name]):
+        there = room_of(target)
+        assert ROOMS.index(there) <= ROOMS.index(here), f"{name} imports {target}"
+
+
+def test_no_circle_even_inside_a_room():
+    remaining = {name: set(imports_of(path)) - {name} for name, path in NAMES.items()}
     while remaining:
         free = [name for name, needs in remaining.items() if not needs & remaining.keys()]
         assert free, f"circular import among {sorted(remaining)}"
         for name in free:
             del remaining[name]
-    lessons = set(graph) - {"plots", "widgets", "exercises", "__main__"}
-    assert not {n for n in lessons if graph[n] & {"plots", "widgets"}}
+
+
+def test_the_lesson_draws_nothing():
+    """Only notebooks and what is played with import figures."""
+    lookers = {name for name, path in NAMES.items() if "course.plots" in set(imports_of(path))}
+    assert {room_of(name) for name in lookers} <= {"widgets", "exercises"}
+
+
+def functions_of(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def length(node):
+    return node.end_lineno - node.lineno + 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_is_read_in_one_sitting(name):
+    assert len(NAMES[name].read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_fits_on_a_screen(name):
+    long = {node.name: length(node) for node in functions_of(NAMES[name]) if length(node) > 40}
+    assert not long
+
+
+def test_nine_functions_in_ten_have_at_most_25_lines():
+    lengths = sorted(length(node) for path in MODULES for node in functions_of(path))
+    assert lengths[int(0.9 * len(lengths))] <= 25
 
 
 def test_nothing_unexpected_at_the_top():

@@ -14,18 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import MobileNetV2, mobilenet_v2
 
-from course import pretrained
-from course.data import ImageFileError, fashion_mnist, photo_transform
-from course.download import DownloadError
+from course import stand_ins
+from course.data import fashion_mnist, photo_transform
+from course.files.downloads import DownloadError
+from course.files.pictures import ImageFileError
 from course.models import NUM_FEATURES
-from course.pretrained import (
-    CATEGORIES,
-    STAND_IN,
-    WEIGHTS,
-    load_mobilenet_v2,
-    predict_top_k,
-    weights_or_stand_in,
-)
+from course.pretrained import CATEGORIES, WEIGHTS, load_mobilenet_v2, predict_top_k
+from course.stand_ins import STAND_IN, weights_or_stand_in
 from course.widgets import photo_uploader
 
 
@@ -66,7 +61,7 @@ def mobilenet(request: pytest.FixtureRequest) -> MobileNetV2:
     """With the best weights that can be had, and with those that come with the course."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "stand-in":
-            patch.setattr(pretrained, "download_weights", refuse)
+            patch.setattr(stand_ins, "download_weights", refuse)
         return load_mobilenet_v2()
 
 
@@ -221,7 +216,7 @@ def test_prediction_equals_the_steps_by_hand(mobilenet: MobileNetV2) -> None:
 def test_stand_in_is_named_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(pretrained, "download_weights", refuse)
+    monkeypatch.setattr(stand_ins, "download_weights", refuse)
     assert weights_or_stand_in() == STAND_IN
     (line,) = capsys.readouterr().out.splitlines()
     assert STAND_IN.name in line
@@ -235,12 +230,11 @@ def test_stand_in_is_small_float16_and_comes_with_a_card() -> None:
     floats = [value for value in load_file(STAND_IN).values() if value.is_floating_point()]
     assert {value.dtype for value in floats} == {torch.float16}
     assert STAND_IN.with_suffix(".md").is_file()
-    assert STAND_IN.with_suffix(".py").is_file()
 
 
 def test_stand_in_knows_fashion_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chance has one in ten right, and one in two among its first five."""
-    monkeypatch.setattr(pretrained, "download_weights", refuse)
+    monkeypatch.setattr(stand_ins, "download_weights", refuse)
     test_set = fashion_mnist(train=False)
     pictures = [test_set[i][0].convert("RGB").resize((224, 224)) for i in range(60)]
     batch = torch.stack([photo_transform()(picture) for picture in pictures])
@@ -256,7 +250,7 @@ def test_damaged_weights_are_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "weights.pth").write_bytes(content)
-    monkeypatch.setattr(pretrained, "download_weights", lambda: tmp_path / "weights.pth")
+    monkeypatch.setattr(stand_ins, "download_weights", lambda: tmp_path / "weights.pth")
     with pytest.raises(DownloadError, match=r"weights\.pth .* delete it"):
         load_mobilenet_v2()
 

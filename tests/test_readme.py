@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course import paths
+from course.files import paths
 from notebook_files import NAMES, read
 
 README = (paths.PROJECT / "README.md").read_text(encoding="utf-8")

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from course import paths, sketches
-from course.data import ClothingDataset, load_image
-from course.download import DownloadError
-from course.garments import CLASSES
-from course.sketches import draw_garment, draw_garments, photos_or_sketches
+from course import stand_ins
+from course.data import ClothingDataset
+from course.files import paths
+from course.files.downloads import DownloadError
+from course.files.pictures import load_image
+from course.stand_ins import photos_or_sketches, sketches
+from course.stand_ins.garments import CLASSES
+from course.stand_ins.sketches import draw_garment, draw_garments
 
 COUNTS = {"train": 2, "validation": 1, "test": 1}
 
@@ -167,7 +170,7 @@ def test_two_processes_at_once_leave_one_whole_folder(
 def test_photos_are_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sketches, "download_photos", lambda: tmp_path)
+    monkeypatch.setattr(stand_ins, "download_photos", lambda: tmp_path)
     monkeypatch.setattr(sketches, "draw_garments", lambda: pytest.fail("drawn all the same"))
     assert photos_or_sketches() == tmp_path
     output = capsys.readouterr().out
@@ -185,8 +188,8 @@ def test_drawn_garments_stand_in_for_photos(
     def download_photos() -> Path:
         raise DownloadError(f"{paths.PHOTOS} could not be fetched: {reason}; do something about it")
 
-    monkeypatch.setattr(sketches, "download_photos", download_photos)
-    monkeypatch.setattr(sketches, "draw_garments", lambda: tmp_path)
+    monkeypatch.setattr(stand_ins, "download_photos", download_photos)
+    monkeypatch.setattr(stand_ins, "draw_garments", lambda: tmp_path)
     assert photos_or_sketches() == tmp_path
     output = capsys.readouterr().out
     assert output.count("\n") == 1

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course import paths
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
 from course.features import extract_features
+from course.files import paths
 from course.models import CNN, MLP, ClothingClassifierMobileNet
 from course.training import evaluate, fit
 from course.tuning import sweep

@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import models
 from tqdm.auto import tqdm
 
-from course import paths
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
 from course.features import extract_features
+from course.files import paths
 from course.models import MLP, ClothingClassifierMobileNet
 from course.training import fit
 from course.tuning import make_model

@@ -16,12 +16,13 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course import paths, pretrained
+from course import pretrained
 from course.data import ClothingDataset, make_loaders, photo_transform
-from course.download import DownloadError
 from course.features import extract_features
+from course.files import paths
+from course.files.downloads import DownloadError
 from course.models import ClothingClassifierMobileNet, make_head
-from course.sketches import draw_garments
+from course.stand_ins.sketches import draw_garments
 from course.training import evaluate, fit
 
 SPLITS = ("train", "validation", "test")

@@ -1,4 +1,4 @@
-"""Pictures of the garments that `course.garments` cuts, where the clothing photos cannot be had."""
+"""Pictures of the garments that `garments` cuts, where the clothing photos cannot be had."""
 
 import tempfile
 from math import cos, pi, sin
@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from tqdm.auto import tqdm
 
-from course import paths
-from course.download import DownloadError, download_photos, short_reason
-from course.garments import CLASSES, CLOTH, Garment
+from course.files import paths
+from course.stand_ins.garments import CLASSES, CLOTH, Garment
 
 COUNTS = {"train": 60, "validation": 10, "test": 15}  # pictures a class
 
@@ -112,16 +111,4 @@ def draw_garments(folder: Path = paths.SKETCHES) -> Path:
         if not folder.is_dir():  # else another process was faster, and its pictures will do
             remedy = "free some space or set COURSE_DATASETS to a folder that can be written"
             raise OSError(f"{folder} could not be drawn: {error}; {remedy}") from error
-    return folder
-
-
-def photos_or_sketches() -> Path:
-    """The clothing photos, or else the drawn garments; prints one line that says which."""
-    try:
-        folder = download_photos()
-        print(f"Pictures: the clothing photos in {folder}.")
-    except DownloadError as error:
-        folder = draw_garments()
-        hint = "`python -m course download` fetches the real photos when there is network."
-        print(f"Pictures: drawn garments in {folder}. {hint} ({short_reason(error)})")
     return folder

@@ -25,7 +25,7 @@ def _find(name: str) -> Path:
     return folder if os.path.isdir(folder) else _place(DATASETS) / name
 
 
-PROJECT = Path(__file__).resolve().parent.parent  # holds course/, notebooks/, datasets/, models/
+PROJECT = Path(__file__).resolve().parents[2]  # holds course/, notebooks/, datasets/, models/
 SHIPPED_DATASETS = PROJECT / "datasets"  # comes with the course: the four Fashion-MNIST files
 DATASETS = Path(os.environ.get("COURSE_DATASETS") or SHIPPED_DATASETS).expanduser().resolve()
 PHOTOS = _find("clothing-dataset-small")  # in train/, validation/ and test/

@@ -2,7 +2,7 @@
 
 The course uses it where the ImageNet weights can be neither found nor fetched. Make it again with
 
-    python models/fashion_mobilenet_v2.py
+    python -m course.stand_ins.train_backbone
 
 about an hour on one core. Fashion-MNIST shows grey clothes in front of black. A network that only
 ever sees those is lost in front of a colour photo. So every picture is dressed up each time it is
@@ -25,11 +25,12 @@ from tqdm.auto import tqdm
 
 from course.data import FASHION_CLASSES, IMAGENET_MEAN, IMAGENET_STD, fashion_mnist
 from course.device import pick_device, seed_everything
+from course.files import paths
 
 STAGES = [(64, 64, 5.0, 0.1), (112, 48, 0.4, 0.03), (224, 32, 0.1, 0.01), (224, 32, 0.3, 0.02)]
 """Size of the pictures in pixels, batch size, passes over the 60,000, peak learning rate."""
 
-WEIGHTS_FILE = Path(__file__).with_suffix(".safetensors")
+WEIGHTS_FILE = paths.PROJECT / "models" / "fashion_mobilenet_v2.safetensors"
 
 
 def dress_up(grey: Tensor, size: int) -> Tensor:

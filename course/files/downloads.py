@@ -24,7 +24,7 @@ from urllib.error import HTTPError, URLError
 
 from tqdm.auto import tqdm
 
-from course import paths
+from course.files import paths
 
 COMMIT = "11961516512414bf9f6c150a832cfd21b54a6b54"  # CC0, about 100 MB
 PHOTOS_URL = f"https://github.com/alexeygrigorev/clothing-dataset-small/archive/{COMMIT}.zip"

@@ -26,8 +26,8 @@ from tqdm import tqdm
 from course import checkpoint, data, models
 from course.device import pick_device, seed_everything
 from course.features import extract_features
-from course.pretrained import weights_or_stand_in
-from course.sketches import photos_or_sketches
+from course.files.pictures import load_image
+from course.stand_ins import photos_or_sketches, weights_or_stand_in
 from course.training import History, evaluate, train_one_epoch
 
 MODELS: dict[str, dict[str, Any]] = {  # what can be trained on what; the first is the default
@@ -225,7 +225,7 @@ def load_trained(path: str) -> Callable[[str], list[tuple[str, float]]]:
     (model.head if base else model).load_state_dict(content["model"])
 
     def classify(photo: str) -> list[tuple[str, float]]:
-        image = data.load_image(photo)
+        image = load_image(photo)
         if base:
             inputs = data.photo_transform()(image)
         else:

@@ -1,0 +1,1 @@
+"""The command ``course``: what is better done in a terminal than in a notebook."""
