@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course import pretrained
+from course import stand_ins
 from course.data import ClothingDataset, make_loaders, photo_transform
 from course.features import extract_features
 from course.files import paths
@@ -75,7 +75,7 @@ def main():
         results = {"commonest class": 0.1, "linear model on pixels": linear, "small CNN": cnn}
         large = [ClothingDataset(folder / split, photo_transform()) for split in SPLITS]
         with (
-            mock.patch.object(pretrained, "download_weights", refuse),
+            mock.patch.object(stand_ins, "download_weights", refuse),
             mock.patch.object(paths, "CACHE", Path(temporary)),
         ):
             base = ClothingClassifierMobileNet()
