@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import errno
 import hashlib
 import io
 import os
@@ -23,8 +24,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from course.checkpoint import CheckpointError, load_checkpoint, remaining_batches, save_checkpoint
-from course.device import pick_device, seed_everything
+from course.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    read_checkpoint,
+    remaining_batches,
+    save_checkpoint,
+)
+from course.device import pick_device, random_states, seed_everything, set_random_states
 from course.training import History, train_one_epoch
 
 
@@ -118,7 +125,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(tmp_path: Pat
 def test_the_file_needs_no_trust(path: Path) -> None:
     content = torch.load(path, weights_only=True)
     assert content["format"] == "pytorch-course checkpoint"
-    assert content["version"] == 2
+    assert content["version"] == 3
     assert content["epoch"] == 2
 
 
@@ -164,6 +171,71 @@ def test_the_states_of_the_gpus_come_back(path: Path, monkeypatch: pytest.Monkey
     assert [[state.tolist() for state in states] for states in restored] == [[[0.0, 1.0, 2.0]]]
 
 
+def test_a_checkpoint_says_what_it_is_about(tmp_path: Path) -> None:
+    run = Run()
+    about = {"classes": ["hat", "dress"], "base": None, "limit": 50, "sizes": {"train": 40}}
+    save_checkpoint(tmp_path / "run.pth", run.model, run.optimizer, 1, about=about)
+    assert load_checkpoint(tmp_path / "run.pth", run.model).about == about
+    assert read_checkpoint(tmp_path / "run.pth")["about"] == about
+    save_checkpoint(tmp_path / "run.pth", run.model, run.optimizer, 1)
+    assert load_checkpoint(tmp_path / "run.pth", run.model).about == {}
+
+
+VERSION_2 = Path(__file__).parent / "data" / "checkpoint_version_2.pth"
+ABOUT = ["classes", "base", "data", "model", "learning_rate", "batch_size", "seed", "limit"]
+
+
+def version_2() -> tuple[nn.Module, Optimizer, LRScheduler, torch.Generator]:
+    """What the first edition trained when it wrote the file, before that."""
+    model = nn.Linear(8, 3)
+    group = {"params": model.parameters(), "about": {"classes": ["of today"]}}
+    optimizer = torch.optim.Adam([group], lr=0.1)
+    return model, optimizer, StepLR(optimizer, 2, 0.5), torch.Generator()
+
+
+def test_a_checkpoint_of_the_first_edition_goes_on() -> None:
+    """The file is by the first edition, which also noted the next random numbers in it."""
+    model, optimizer, scheduler, generator = version_2()
+    found = load_checkpoint(VERSION_2, model, optimizer, scheduler=scheduler, generator=generator)
+    history = History([1.5], [0.25], [1.25], [0.5], [2.0])
+    assert (found.epoch, found.history, found.batch_losses) == (1, history, [(1.0, 3), (2.0, 4)])
+    assert list(found.about) == [*ABOUT, "next"]
+    assert found.about["classes"] == ["coat", "dress", "hat"]
+    assert all("about" not in group for group in optimizer.param_groups)
+    drawn = [random.random(), np.random.rand(), torch.rand(1).item()]
+    assert [*drawn, torch.rand(1, generator=generator).item()] == found.about["next"]
+    assert scheduler.last_epoch == 1 and scheduler.get_last_lr() == [0.01]
+    inputs = torch.linspace(-1, 1, 80).reshape(10, 8)
+    model(inputs).square().sum().backward()
+    optimizer.step()
+    assert model.weight.sum().item() == pytest.approx(-0.16104871, abs=1e-6)  # as it did
+
+
+def test_a_checkpoint_of_the_first_edition_is_saved_in_the_new_form(tmp_path: Path) -> None:
+    model, optimizer, scheduler, _ = version_2()
+    found = load_checkpoint(VERSION_2, model, optimizer, scheduler=scheduler)
+    path = tmp_path / "run.pth"
+    save_checkpoint(path, model, optimizer, 1, scheduler=scheduler, about=found.about)
+    content = torch.load(path, weights_only=True)
+    assert content["version"] == 3 and content["about"] == found.about
+    assert "about" not in content["optimizer"]["state"]["param_groups"][0]
+
+
+def test_a_checkpoint_of_the_first_edition_without_about(tmp_path: Path) -> None:
+    """A notebook wrote none; and a file made by hand may have no optimizer in it."""
+    content = torch.load(VERSION_2, weights_only=True)
+    del content["optimizer"]["state"]["param_groups"][0]["about"]
+    for optimizer in (
+        content["optimizer"],
+        None,
+        {},
+        {"state": 3},
+        {"state": {"param_groups": []}},
+    ):
+        torch.save({**content, "optimizer": optimizer}, tmp_path / "run.pth")
+        assert load_checkpoint(tmp_path / "run.pth", nn.Linear(8, 3)).about == {}
+
+
 # --- Writing
 
 
@@ -174,15 +246,22 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 
 FULL = OSError(28, "No space left on device")
-UNTOUCHED = r"run\.pth was not saved and is as it was \(.*: free some space"
+UNTOUCHED = r"run\.pth was not saved and is as it was \(.*\): "
+FREE = UNTOUCHED + "free some space$"
 
 
 @pytest.mark.parametrize(
     ("function", "error", "words"),
     [
-        ("fsync", FULL, UNTOUCHED),
-        ("replace", FULL, UNTOUCHED),
+        ("fsync", FULL, FREE),
+        ("replace", FULL, FREE),
         ("fsync", KeyboardInterrupt(), "^$"),
+        ("replace", PermissionError(13, "Permission denied"), UNTOUCHED + "ask for the right"),
+        ("fsync", OSError(5, "Input/output error"), UNTOUCHED + "the drive .* does not answer"),
+        ("replace", OSError(16, "Device or resource busy"), UNTOUCHED + "another program is us"),
+        ("fsync", OSError(12, "Cannot allocate memory"), UNTOUCHED + "memory is full"),
+        ("fsync", MemoryError(), UNTOUCHED + "memory is full"),
+        ("replace", OSError(30, "Read-only file system"), UNTOUCHED + "it can only be read there"),
     ],
 )
 def test_a_failed_save_leaves_the_older_checkpoint(
@@ -190,23 +269,40 @@ def test_a_failed_save_leaves_the_older_checkpoint(
 ) -> None:
     before = path.read_bytes()
     monkeypatch.setattr(os, function, Mock(side_effect=error))
-    with pytest.raises(type(error), match=words):
+    with pytest.raises(type(error), match=words) as raised:
         Run().save(path, epoch=3)
+    assert getattr(raised.value, "errno", None) == getattr(error, "errno", None)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
 
 
-def test_half_written_files_of_dead_processes_are_cleared(path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    leftover = path.with_name(f".run.pth.{dead.pid}.tmp")
-    kept = [path.with_name(f".run.pth.{os.getppid()}.tmp"), path.with_name(".other.pth.1.tmp")]
-    kept += [path.with_name(f".run.pth.{word}.tmp") for word in ("no number", "9" * 30)]
-    for file in (leftover, *kept):
-        file.write_bytes(b"half")
+def test_only_a_full_disk_is_told_to_make_space(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run()
+    for number in sorted(set(errno.errorcode) - {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}):
+        monkeypatch.setattr(os, "fsync", Mock(side_effect=OSError(number, os.strerror(number))))
+        with pytest.raises(OSError, match=UNTOUCHED) as error:
+            run.save(path, epoch=3)
+        assert "free some space" not in str(error.value)
+
+
+def test_what_a_killed_save_left_is_cleared(path: Path) -> None:
+    before = path.read_bytes()
+    killed = """
+import os, sys
+from pathlib import Path
+from course.files.writing import write_whole
+os.fsync = lambda _: os._exit(9)
+write_whole(Path(sys.argv[1]), b"half")
+"""
+    result = subprocess.run([sys.executable, "-c", killed, str(path)])
+    assert result.returncode == 9
+    assert path.read_bytes() == before
+    assert len(os.listdir(path.parent)) == 2
     Run().save(path, epoch=3)
-    assert not leftover.exists()
-    assert all(file.exists() for file in kept)
+    assert os.listdir(path.parent) == ["run.pth"]
+    assert Run().load(path) == 3
 
 
 def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +316,7 @@ def test_a_disk_that_fills_up_half_way(path: Path, monkeypatch: pytest.MonkeyPat
 
     before = path.read_bytes()
     monkeypatch.setattr("course.files.writing.open", half, raising=False)
-    with pytest.raises(OSError, match=UNTOUCHED):
+    with pytest.raises(OSError, match=FREE):
         Run().save(path, epoch=3)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
@@ -234,7 +330,7 @@ def test_a_folder_that_is_removed_while_saving(path: Path, monkeypatch: pytest.M
         replace(*arguments)
 
     monkeypatch.setattr("os.replace", remove)
-    with pytest.raises(OSError, match=UNTOUCHED):
+    with pytest.raises(OSError, match=UNTOUCHED + "check the path"):
         Run().save(path, epoch=3)
     assert not path.parent.exists()
     monkeypatch.undo()
@@ -257,7 +353,7 @@ def test_a_folder_that_may_only_be_read(path: Path, monkeypatch: pytest.MonkeyPa
         else:
             stack.callback(path.parent.chmod, 0o755)
             path.parent.chmod(0o555)
-        with pytest.raises(OSError, match=r"run\.pth was not saved .*[Pp]ermission.* elsewhere"):
+        with pytest.raises(PermissionError, match=UNTOUCHED + "ask for the right"):
             Run().save(path, epoch=3)
         assert path.read_bytes() == before
         assert os.listdir(path.parent) == ["run.pth"]
@@ -293,10 +389,22 @@ def test_inside_an_epoch_too(tmp_path: Path, done: int) -> None:
     assert_same(second.model, whole.model)
 
 
-def test_a_folder_in_the_way(tmp_path: Path) -> None:
+def test_a_loader_of_other_data_has_too_few_batches() -> None:
+    loader = Run().loader  # of 4 batches
+    assert list(remaining_batches(loader, 4)) == []
+    with pytest.raises(CheckpointError, match="5 batches of this epoch are done, .* only 4: give"):
+        remaining_batches(loader, 5)
+
+
+def test_what_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"not a folder")
-    with pytest.raises(OSError, match="was not saved"):
+    with pytest.raises(OSError, match="was not saved .*: (something of that name|check the path)"):
         Run().save(tmp_path / "file" / "run.pth", epoch=1)
+    (tmp_path / "run.pth").mkdir()
+    with pytest.raises(OSError, match="was not saved .*: "):
+        Run().save(tmp_path / "run.pth", epoch=1)
+    with pytest.raises(OSError, match="was not saved .*: choose a shorter name"):
+        Run().save(tmp_path / ("x" * 300 + ".pth"), epoch=1)
 
 
 def test_what_could_not_be_loaded_is_not_saved(path: Path) -> None:
@@ -304,7 +412,8 @@ def test_what_could_not_be_loaded_is_not_saved(path: Path) -> None:
     before = path.read_bytes()
     for group in run.optimizer.param_groups:
         group["lr"] = np.float64(0.01)  # what np.logspace() gives
-    with pytest.raises(CheckpointError, match=r"numpy.*: use float\(\)"):
+    place = r"was not saved, optimizer\.state\.param_groups\.0\.lr is of type "
+    with pytest.raises(CheckpointError, match=place + r"numpy.*: use float\(\)"):
         run.save(path, epoch=3)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == ["run.pth"]
@@ -337,7 +446,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    refused(tmp_path, "no such file")
+    refused(tmp_path, "is a folder .no such file.: give a file that lies in it")
 
 
 def test_a_git_lfs_pointer(path: Path) -> None:
@@ -370,12 +479,16 @@ def test_weights_alone(path: Path) -> None:
     torch.save(Run().model.state_dict(), path)
     refused(path, "no checkpoint: weights go to load_state_dict")
     torch.save([1, 2, 3], path)
-    refused(path, "no checkpoint")
+    refused(path, "no checkpoint: torch.load.. reads the list that is in it")
+    torch.save({"head": Run().model.state_dict(), "classes": ["hat"], 3: 4}, path)
+    refused(path, "no checkpoint: .* the dictionary that is in it, with 'head', 'classes', 3")
 
 
-def test_another_format_version(path: Path) -> None:
-    torch.save({**torch.load(path, weights_only=True), "version": 1}, path)
-    refused(path, "has version 1, not 2: use the course that wrote it")
+@pytest.mark.parametrize("version", [1, 4, 2.0, "3", None, True, [3], 10**300])
+def test_another_format_version(path: Path, version: object) -> None:
+    torch.save({**torch.load(path, weights_only=True), "version": version}, path)
+    shown = f"{version}"[:20] if type(version) is int else type(version).__name__
+    refused(path, f"has version {shown}, not 3: use the course that wrote it")
 
 
 # --- Checkpoints that do not fit
@@ -411,3 +524,47 @@ def test_another_optimizer_or_scheduler(path: Path) -> None:
     with pytest.raises(CheckpointError, match="parameter group"):
         load_checkpoint(path, run.model, fewer)
     assert_same(run.model, before)
+
+
+def test_a_model_that_has_no_shapes_yet(path: Path) -> None:
+    """A lazy layer that was filled could not be emptied again if the rest did not fit."""
+    model = nn.Sequential(nn.LazyLinear(16), *list(Run().model)[1:])  # type: ignore[call-overload]
+    with pytest.raises(CheckpointError, match="run one batch through the model first"):
+        load_checkpoint(path, model)
+    model(torch.zeros(2, 8))
+    load_checkpoint(path, model)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+        MemoryError(),
+    ],
+)
+def test_no_memory_for_the_model_is_not_a_checkpoint_that_does_not_fit(
+    path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    run, untouched = Run(seed=3), Run(seed=3)
+    monkeypatch.setattr(run.optimizer, "load_state_dict", Mock(side_effect=[error, None]))
+    with pytest.raises(CheckpointError, match="cannot be loaded .not enough memory.: memory is"):
+        run.load(path)
+    assert_same(run.model, untouched.model)
+
+
+def test_random_states_are_plain_and_come_back() -> None:
+    def draw() -> tuple[float, ...]:
+        return random.random(), np.random.rand(), np.random.randn(), torch.rand(1).item()
+
+    seed_everything(5)
+    np.random.randn()  # NumPy keeps the second of each pair
+    states = random_states()
+    first = draw()
+    assert draw() != first
+    set_random_states(states)
+    assert draw() == first
+    assert all(type(number) is int for number in states["numpy_random"][1])
+    for name, wrong in (("python_random", (3, (), None)), ("torch_random", torch.zeros(3))):
+        with pytest.raises((ValueError, TypeError, RuntimeError)):
+            set_random_states({**states, name: wrong})

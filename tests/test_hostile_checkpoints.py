@@ -134,6 +134,37 @@ def asks_for(program: bytes) -> bytes:
     return rebuilt(torch_file({}), {"archive/data.pkl": b"\x80\x02" + program + b"."})
 
 
+def with_state(content: bytes) -> bytes:
+    """A tensor that is given other memory than it has, after it was made."""
+    program = zipfile.ZipFile(io.BytesIO(content)).read("archive/data.pkl")
+    return rebuilt(content, {"archive/data.pkl": program[:-1] + b")b."})
+
+
+def nested_tuples() -> bytes:
+    """A pair of one pair twice, and so on, as a key: hashing it takes 2**60 steps."""
+    pairs = b"".join(b"q%ch%c\x86" % (number, number) for number in range(60))
+    return asks_for(b"})" + pairs + b"K\1s")
+
+
+def nested_lists() -> list[Any]:
+    lists: list[Any] = []
+    for _ in range(60):
+        lists = [lists, lists]
+    return lists
+
+
+def ring() -> list[Any]:
+    lists: list[Any] = []
+    lists.append(lists)
+    return lists
+
+
+def other_metadata(content: bytes) -> bytes:
+    loaded = torch.load(io.BytesIO(content), weights_only=True)
+    loaded["model"]._metadata = 3
+    return torch_file(loaded)
+
+
 def safetensors(header: str, claim: int | None = None) -> bytes:
     return struct.pack("<Q", len(header) if claim is None else claim) + header.encode() + bytes(64)
 
@@ -172,6 +203,26 @@ def hostile(folder: Path) -> dict[str, bytes]:
             b"ctorch.storage\nUntypedStorage\n\x8a\x05\0\0\0\0\x10\x85R"
         ),
         "allocates by tensor": asks_for(b"ctorch\nTensor\n\x8a\x05\0\0\0\0\x10\x85R"),
+        "allocates by the memory of another tensor": asks_for(
+            b"ctorch.storage\nUntypedStorage\nq\0h\0\x8a\x05\0\0\0\0\x10\x85R"
+        ),
+        "allocates by a kind of memory": asks_for(b"ctorch\nUntypedStorage\nK\x05\x85R"),
+        "allocates by a new object": asks_for(b"ctorch.storage\nUntypedStorage\nK\x05\x85\x81"),
+        "calls a dtype": asks_for(b"ctorch\nuint16\n)R"),
+        "calls what a call gave": asks_for(b"ccollections\nOrderedDict\n)R)R"),
+        "calls a text": asks_for(b"X\x17\0\0\0collections OrderedDict)R"),
+        "calls a mark": asks_for(b"(()R"),
+        "takes more than there is": asks_for(b"R"),
+        "remembers nothing": asks_for(b"h\x07"),
+        "attributes for a tensor": with_state(torch_file(torch.ones(2))),
+        "attributes for a list": asks_for(b"]}b"),
+        "list of itself": changed(good, about=ring()),
+        "list in list in list": changed(good, about=nested_lists()),
+        "kind in list in list": changed(
+            good, optimizer={**content["optimizer"], "kind": nested_lists()}
+        ),
+        "tuple in tuple as a key": nested_tuples(),
+        "metadata of another kind": other_metadata(good),
         "bomb": rebuilt(good, {"archive/data/0": bytes(LIMIT)}, zipfile.ZIP_DEFLATED),
         "long pickle": asks_for(b"]" * 5_000_000),
         "deep pickle": asks_for(b"]" * 100_000 + b"a" * 99_999),
@@ -274,10 +325,28 @@ def test_some_in_this_process_too(tmp_path: Path) -> None:
         "position beside the numbers": "no such random state",
         "moments that would unfold": "claims other bytes",
         "sizes that take long to multiply": "argument 'size' failed",
+        "allocates by the memory of another tensor": "calls 'torch.storage UntypedStorage'",
+        "allocates by a kind of memory": "calls 'torch UntypedStorage'",
+        "allocates by a new object": "instructions that torch.save.. does not write",
+        "calls a dtype": "calls 'torch uint16'",
+        "calls what a call gave": "calls 'made by collections OrderedDict'",
+        "calls a text": "calls ''",
+        "attributes for a tensor": "sets the attributes",
+        "list of itself": "would grow",
+        "list in list in list": "would grow",
+        "tuple in tuple as a key": "would grow",
     }.items():
         (tmp_path / "x.pth").write_bytes(files[name])
         with pytest.raises(CheckpointError, match=match):
             load_checkpoint(tmp_path / "x.pth", *parts())
+
+
+def test_torch_alone_would_obey_them(tmp_path: Path) -> None:
+    """What is refused here beyond ``weights_only=True``, and what it would do."""
+    files = hostile(tmp_path)
+    five = asks_for(b"ctorch.storage\nUntypedStorage\nK\x05\x85R")
+    assert torch.load(io.BytesIO(five), weights_only=True).nbytes() == 5
+    torch.load(io.BytesIO(files["attributes for a tensor"]), weights_only=True)
 
 
 def test_the_payloads_are_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
