@@ -1,39 +1,45 @@
-"""Datasets and loaders: the clothing photos and Fashion-MNIST."""
+"""Datasets and loaders: photos in folders of classes, and Fashion-MNIST."""
 
-import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision import datasets, transforms
 
-from course.files import paths
-from course.files.folders import find_classes, find_images
+from course.files.fashion import unpack_fashion_mnist
+from course.files.folders import check_same_classes, find_classes, find_images, find_parts
 from course.files.pictures import check_images, load_image
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-FASHION_MEAN, FASHION_STD = 0.2860, 0.3530  # of the training pictures; notebook 03 computes them
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # of red, green and blue
+IMAGENET_STD = (0.229, 0.224, 0.225)
+FASHION_MEAN = 0.2860  # of the training pictures; notebook 03 computes both
+FASHION_STD = 0.3530
+PART_SIZE = 0.15  # of the photos of a class go into each part that is cut off
 FASHION_CLASSES: list[str] = list(datasets.FashionMNIST.classes)
 
 
-class ClothingDataset(Dataset[tuple[Any, int]]):
-    """Pictures in folders, one folder a class: ``data_dir/CLASS/PICTURE.jpg``.
+# --- Photos in folders -------------------------------------------------------------------------
 
-    Only the paths are kept in memory; a picture is opened when it is asked for. Hidden files and
-    files that are not pictures by their name are left out.
+
+class ClothingDataset(Dataset[tuple[Any, int]]):
+    """Pictures in folders, one folder per class: ``data_dir/CLASS/PICTURE.jpg``.
+
+    Only the paths are kept in memory; a picture is opened when it is asked for. The classes may be
+    any, not only clothes. `find_classes` and `find_images` say what counts as a class and as a
+    picture.
 
     Args:
+        data_dir: the folder with the class folders.
         transform: called with an RGB PIL image; what it returns is what ``dataset[i]`` gives.
 
     Raises:
         FileNotFoundError: if `data_dir` does not exist, has no class folder, or a class is empty.
-        ValueError: if the names of two class folders differ only by case.
+        ValueError: if the names of two class folders look the same.
     """
 
     def __init__(
@@ -41,10 +47,19 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
     ) -> None:
         self.data_dir = Path(data_dir)
         self.transform = transform
-        self.classes = find_classes(self.data_dir)
+
+        # Classes are numbered in the order of their names, which is the same on every machine.
+        folders = find_classes(self.data_dir)
+        self.classes = list(folders)
         self.class_to_idx = {name: i for i, name in enumerate(self.classes)}
-        self.image_paths = [p for name in self.classes for p in find_images(self.data_dir / name)]
-        self.labels = [self.class_to_idx[path.parent.name] for path in self.image_paths]
+
+        # Picture i lies at image_paths[i], and its class has the number labels[i].
+        self.image_paths: list[Path] = []
+        self.labels: list[int] = []
+        for name, folder in folders.items():
+            images = find_images(folder)
+            self.image_paths += images
+            self.labels += [self.class_to_idx[name]] * len(images)
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -56,8 +71,11 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
         return image, self.labels[idx]
 
 
+# --- Transforms --------------------------------------------------------------------------------
+
+
 def photo_transform(size: int = 224) -> transforms.Compose:
-    """PIL image to ``(3, size, size)`` float32, normalised with the ImageNet statistics."""
+    """PIL image to ``(3, H, W) float32``, normalised as for ImageNet; H and W are `size` pixels."""
     normalize = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
     return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(), normalize])
 
@@ -66,6 +84,39 @@ def denormalize(images: Tensor) -> Tensor:
     """Undo the ImageNet normalisation, for looking: ``(..., 3, H, W)`` back to values in [0, 1]."""
     mean, std = images.new_tensor([IMAGENET_MEAN, IMAGENET_STD]).view(2, 3, 1, 1)
     return (images * std + mean).clamp(0, 1)
+
+
+class LikeFashionMNIST:
+    """Make a photo look like the pictures of Fashion-MNIST: grey, 28 x 28, light on black."""
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        image = image.convert("L")
+        image.thumbnail((28, 28))  # keeps the proportions
+
+        # Light corners mean a light background, as on most photos of clothes.
+        corners = np.asarray(image)[[0, 0, -1, -1], [0, -1, 0, -1]]
+        if corners.mean() > 255 / 2:
+            image = ImageOps.invert(image)
+        return ImageOps.pad(image, (28, 28))  # black beside or above and below
+
+    def __repr__(self) -> str:
+        return "LikeFashionMNIST()"
+
+
+def fashion_transform() -> transforms.Compose:
+    """Any PIL image to ``(1, 28, 28) float32``, normalised as `fashion_mnist_tensors` does it."""
+    normalize = transforms.Normalize([FASHION_MEAN], [FASHION_STD])
+    return transforms.Compose([LikeFashionMNIST(), transforms.ToTensor(), normalize])
+
+
+# A saved model names its transform, and this finds it again.
+TRANSFORMS: dict[str, Callable[..., transforms.Compose]] = {
+    "photo_transform": photo_transform,
+    "fashion_transform": fashion_transform,
+}
+
+
+# --- Loaders and parts -------------------------------------------------------------------------
 
 
 def make_loaders(
@@ -85,49 +136,102 @@ def make_loaders(
         ValueError: if the two datasets have different classes, or `batch_size` is not positive.
         ImageFileError: if a picture of a `ClothingDataset`, or of a part of one, is damaged.
     """
-    train, val = _photos_behind(train_dataset), _photos_behind(val_dataset)
-    if train and val and train.classes != val.classes:
-        lone = sorted(set(train.classes) ^ set(val.classes))
-        problem = f"{str(train.data_dir)!r} and {str(val.data_dir)!r} hold different classes"
-        raise ValueError(f"{problem}; only one of them has {lone}: rename or add folders")
-    for photos in filter(None, dict.fromkeys([train, val])):  # once if both are parts of one
-        check_images(photos.image_paths)
-    generator = torch.Generator().manual_seed(seed)
+    # An error is cheap now, and expensive in the tenth minute of training.
+    parts = [part for part in (photos_behind(train_dataset), photos_behind(val_dataset)) if part]
+    check_same_classes([(whole.data_dir, whole.classes) for whole, _ in parts])
+    check_images(sorted({whole.image_paths[i] for whole, indices in parts for i in indices}))
+
     options: dict[str, Any] = {"batch_size": batch_size, "num_workers": num_workers}
+    generator = torch.Generator().manual_seed(seed)
     train_loader = DataLoader(train_dataset, shuffle=True, generator=generator, **options)
-    return train_loader, DataLoader(val_dataset, shuffle=False, **options)
+    val_loader = DataLoader(val_dataset, shuffle=False, **options)
+    return train_loader, val_loader
 
 
-def _photos_behind(dataset: Dataset[Any]) -> ClothingDataset | None:
-    """The whole dataset of photos, if `dataset` is one or a part made by ``random_split``."""
+def photos_behind(dataset: Dataset[Any]) -> tuple[ClothingDataset, list[int]] | None:
+    """The photos that the samples of a dataset come from.
+
+    Args:
+        dataset: a `ClothingDataset`, a part of one as ``random_split`` makes it, or a part of that.
+
+    Returns:
+        The whole `ClothingDataset`, and for each sample of `dataset` its index in the whole; None
+        if `dataset` is something else.
+    """
+    indices = None
     while isinstance(dataset, Subset):
+        # A part of a part: its indices count in the part around it.
+        inside = range(len(dataset)) if indices is None else indices
+        indices = [int(dataset.indices[i]) for i in inside]
         dataset = dataset.dataset
-    return dataset if isinstance(dataset, ClothingDataset) else None
+    if not isinstance(dataset, ClothingDataset):
+        return None
+    return dataset, list(range(len(dataset))) if indices is None else indices
+
+
+def photo_parts(
+    folder: str | Path, transform: Callable[[Image.Image], Any] | None = None, seed: int = 0
+) -> tuple[Dataset[Any], Dataset[Any], Dataset[Any]]:
+    """Photos to train, validate and test with, from any folder.
+
+    A folder with ``train/``, ``validation/`` (or ``val/``, ``valid/``) and ``test/`` is used as it
+    is. A part that is missing is cut off ``train/``. A folder of class folders is cut in three.
+
+    Args:
+        transform: see `ClothingDataset`; the same for all parts.
+        seed: of what is drawn. 15 % of each class go into a part, or at least one photo.
+
+    Raises:
+        FileNotFoundError: see `ClothingDataset`.
+        ValueError: if the parts have different classes, or a class has too few photos to be cut.
+    """
+    folders = find_parts(Path(folder))
+    missing = [part for part in ("validation", "test") if part not in folders]
+    whole = ClothingDataset(folders.get("train", folder), transform)
+    ready = {part: ClothingDataset(folders[part], transform) for part in folders if part != "train"}
+    check_same_classes([(part.data_dir, part.classes) for part in (whole, *ready.values())])
+
+    parts: dict[str, Dataset[Any]] = {"train": whole, **ready}
+    if missing:
+        parts |= _cut(whole, missing, seed)
+    return parts["train"], parts["validation"], parts["test"]
+
+
+def _cut(dataset: ClothingDataset, parts: list[str], seed: int) -> dict[str, Subset[Any]]:
+    """Draw the photos of each part from every class alike, and leave the rest to "train"."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.tensor(dataset.labels)
+    indices: dict[str, list[int]] = {part: [] for part in ("train", *parts)}
+    for label, name in enumerate(dataset.classes):
+        own = (labels == label).nonzero().flatten()
+        own = own[torch.randperm(len(own), generator=generator)]
+        size = max(1, round(PART_SIZE * len(own)))
+        if len(own) <= size * len(parts):
+            problem = f"class {name!r} has {len(own)} photos, too few to be cut into parts"
+            raise ValueError(f"{problem}: it needs at least {len(parts) + 1}")
+        for part in parts:
+            indices[part] += own[:size].tolist()
+            own = own[size:]
+        indices["train"] += own.tolist()
+    return {part: Subset(dataset, sorted(chosen)) for part, chosen in indices.items()}
+
+
+# --- Fashion-MNIST -----------------------------------------------------------------------------
 
 
 def fashion_mnist(
     train: bool, transform: Callable[[Image.Image], Any] | None = None
 ) -> datasets.FashionMNIST:
-    """Fashion-MNIST: 60,000 training or 10,000 test pictures, 28 x 28.
+    """Fashion-MNIST: 60,000 training or 10,000 test pictures, 28 x 28, grey.
 
-    The archives are part of the course; torchvision verifies and unpacks them, with no network.
+    The files are part of the course, so torchvision finds them with no network.
     """
-    folder = paths.CACHE / "fashion-mnist"
-    if not folder.is_dir():  # it appears whole or not at all, also for two processes at once
-        paths.CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=paths.CACHE) as temporary:
-            raw = Path(temporary, "whole", "FashionMNIST", "raw")
-            raw.mkdir(parents=True)
-            for archive in (paths.SHIPPED_DATASETS / "FashionMNIST" / "raw").glob("*.gz"):
-                shutil.copyfile(archive, raw / archive.name)
-            datasets.FashionMNIST(Path(temporary, "whole"), download=True)
-            with suppress(OSError):  # the other process was faster
-                Path(temporary, "whole").rename(folder)
-    return datasets.FashionMNIST(folder, train=train, transform=transform, download=True)
+    folder = unpack_fashion_mnist()
+    return datasets.FashionMNIST(folder, train=train, transform=transform)
 
 
 def fashion_mnist_tensors(train: bool) -> TensorDataset:
-    """Fashion-MNIST in memory: ``(N, 1, 28, 28)`` float32, normalised, and int64 ``(N,)`` targets.
+    """Fashion-MNIST in memory: ``(N, 1, 28, 28) float32``, normalised, and ``(N,) int64`` targets.
 
     Small models train several times faster than when each picture is transformed on demand.
     """

@@ -1,29 +1,34 @@
-"""Pictures of every kind, folders in every state, and the loaders made from them."""
+"""The dataset, its transforms and loaders, the parts of a data set, and Fashion-MNIST."""
 
-import random
-import re
+import pickle
 import shutil
-import struct
-import zlib
+import unicodedata
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch.utils.data import DataLoader, TensorDataset, random_split
+from PIL import Image, ImageOps
+from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
+from torchvision.transforms.functional import to_tensor
 
 from course.data import (
     FASHION_CLASSES,
+    FASHION_MEAN,
+    FASHION_STD,
     IMAGENET_MEAN,
     IMAGENET_STD,
+    TRANSFORMS,
     ClothingDataset,
     denormalize,
     fashion_mnist,
     fashion_mnist_tensors,
+    fashion_transform,
     make_loaders,
+    photo_parts,
     photo_transform,
+    photos_behind,
 )
-from course.files.pictures import ImageFileError, check_images, load_image
+from course.files.pictures import ImageFileError
 from course.stand_ins import photos_or_sketches
 
 COLOURS = {"dress": "red", "hat": "lime", "pants": "blue"}
@@ -54,20 +59,7 @@ def noise(mode="RGB", size=(30, 20)):
     return Image.fromarray(pixels).convert(mode)
 
 
-def write_rgb_png(path, width, height, bits, row):
-    """Put a PNG together byte by byte: Pillow can read kinds that it cannot write."""
-
-    def chunk(kind, data):
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    header = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
-    pixels = zlib.compress(b"\0" + row)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-
-
-# --- the dataset ------------------------------------------------------------------------------
+# --- the dataset -----------------------------------------------------------------------------
 
 
 def test_classes_are_sorted_and_numbered(folder):
@@ -110,304 +102,16 @@ def test_index_past_the_end_ends_a_plain_loop(folder):
     assert len(list(ClothingDataset(folder / "train"))) == 12
 
 
-def test_stray_and_hidden_files_are_left_out(folder):
-    train = folder / "train"
-    (train / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    (train / "README.txt").write_bytes(b"not a class")
-    (train / ".ipynb_checkpoints").mkdir()
-    (train / "dress" / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
-    (train / "dress" / "._0.jpg").write_bytes(b"what macOS puts into archives")
-    (train / "dress" / "Thumbs.db").write_bytes(b"what Windows puts into folders")
-    (train / "dress" / "notes.txt").write_bytes(b"nice dress")
-    (train / "dress" / "folder.jpg").mkdir()
-    dataset = ClothingDataset(train)
-    assert dataset.classes == list(COLOURS)
-    assert len(dataset) == 12
-    check_images(dataset.image_paths)
-
-
-@pytest.mark.parametrize("name", ["A.JPG", "b.Jpeg", "c.PNG", "d.TIF", "e.WebP", "f.GIF", "g.bmp"])
-def test_case_of_the_extension_does_not_matter(folder, name):
-    noise().save(folder / "train" / "dress" / name)
-    assert len(ClothingDataset(folder / "train")) == 13
-
-
-def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*download_photos"):
-        ClothingDataset(tmp_path / "nowhere")
-
-
-def test_a_file_is_not_a_folder(folder):
-    with pytest.raises(FileNotFoundError, match="no folder .*0.jpg"):
-        ClothingDataset(folder / "train" / "dress" / "0.jpg")
-
-
-def test_empty_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match="holds no class folder: put the pictures"):
-        ClothingDataset(tmp_path)
-
-
-def test_pictures_without_class_folders(folder):
-    with pytest.raises(FileNotFoundError, match=r"dress' holds no class folder"):
-        ClothingDataset(folder / "train" / "dress")
-
-
-def test_empty_class_folder(folder):
-    (folder / "train" / "skirt").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"skirt' holds no picture .*add some or remove"):
-        ClothingDataset(folder / "train")
-
-
-def test_one_folder_too_high(folder):
-    with pytest.raises(
-        FileNotFoundError, match=r"train' holds no picture .*, it is the data_dir that you want"
-    ):
-        ClothingDataset(folder)
-
-
-# --- pictures that are fine --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("mode", "name"),
-    [
-        ("RGB", "a.jpg"),
-        ("RGB", "a.png"),
-        ("RGB", "a.webp"),
-        ("RGB", "a.gif"),
-        ("L", "grey.jpg"),
-        ("L", "grey.png"),
-        ("LA", "grey_alpha.png"),
-        ("P", "palette.png"),
-        ("RGBA", "alpha.png"),
-        ("CMYK", "print.jpg"),
-        ("CMYK", "print.tif"),
-        ("1", "fax.png"),
-        ("1", "fax.tif"),
-        ("YCbCr", "video.jpg"),
-        ("LAB", "lab.tif"),
-    ],
-)
-def test_every_mode_becomes_rgb(tmp_path, mode, name):
-    original = noise(size=(3, 2)).resize((30, 20)).convert(mode)
-    original.save(tmp_path / name)
-    image = load_image(tmp_path / name)
-    assert image.mode == "RGB" and image.size == (30, 20)
-    expected = np.asarray(original.convert("RGB"), dtype=float)
-    difference = np.abs(np.asarray(image, dtype=float) - expected).mean()
-    assert difference < 40 if name.endswith(("jpg", "webp", "gif")) else difference < 1
-
-
-def test_transparent_pixels_become_white(tmp_path):
-    image = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
-    image.putpixel((1, 0), (0, 0, 0, 0))
-    image.save(tmp_path / "alpha.png")
-    rgb = load_image(tmp_path / "alpha.png")
-    assert [rgb.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
-
-
-def test_half_transparent_grey_is_mixed_with_white(tmp_path):
-    Image.new("LA", (1, 1), (0, 128)).save(tmp_path / "la.png")
-    assert load_image(tmp_path / "la.png").getpixel((0, 0)) == (127, 127, 127)
-
-
-@pytest.mark.parametrize("suffix", ["png", "gif"])
-def test_the_transparent_colour_of_a_palette_becomes_white(tmp_path, suffix):
-    image = Image.new("P", (2, 1))
-    image.putpalette([255, 0, 0, 0, 0, 255])
-    image.putpixel((1, 0), 1)
-    image.save(tmp_path / f"p.{suffix}", transparency=1)
-    rgb = load_image(tmp_path / f"p.{suffix}")
-    assert [rgb.getpixel((x, 0)) for x in (0, 1)] == [(255, 0, 0), (255, 255, 255)]
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-@pytest.mark.parametrize("kind", ["<u2", ">u2"])
-def test_16_bit_grey_keeps_its_brightness(tmp_path, suffix, kind):
-    values = np.array([[0, 255, 256, 32768, 65535]], dtype=kind)
-    Image.fromarray(values).save(tmp_path / f"x.{suffix}")
-    rgb = np.asarray(load_image(tmp_path / f"x.{suffix}"))
-    assert rgb[0, :, 0].tolist() == [0, 0, 1, 128, 255]
-    assert (rgb[..., 0] == rgb[..., 2]).all()
-
-
-def test_16_bit_values_in_32_bits(tmp_path):
-    Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.int32)).save(tmp_path / "i.tif")
-    assert np.asarray(load_image(tmp_path / "i.tif"))[0, :, 0].tolist() == [0, 128, 255]
-
-
-def test_16_bit_colour(tmp_path):
-    row = struct.pack(">6H", 0xFFFF, 0x8000, 0, 0, 0x4000, 0xFFFF)
-    write_rgb_png(tmp_path / "rgb16.png", width=2, height=1, bits=16, row=row)
-    image = load_image(tmp_path / "rgb16.png")
-    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 128, 0), (0, 64, 255)]
-
-
-@pytest.mark.parametrize(("mode", "name"), [("RGB", "x.jpg"), ("1", "x.png"), ("CMYK", "x.tif")])
-def test_one_pixel(tmp_path, mode, name):
-    noise(mode, (1, 1)).save(tmp_path / name)
-    assert load_image(tmp_path / name).size == (1, 1)
-    assert photo_transform(32)(load_image(tmp_path / name)).shape == (3, 32, 32)
-
-
-@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
-def test_8000_by_8000_pixels(tmp_path, name):
-    Image.new("RGB", (8000, 8000), "red").save(tmp_path / name)
-    image = load_image(tmp_path / name)
-    assert image.size == (8000, 8000)
-    assert photo_transform(32)(image).shape == (3, 32, 32)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_rotation_noted_by_the_camera_is_applied(tmp_path, orientation):
-    """Left half red, right half blue: with orientation 6 red must end on top, with 8 below."""
-    image = Image.new("RGB", (64, 32), "red")
-    image.paste("blue", (32, 0, 64, 32))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.save(tmp_path / "x.jpg", exif=exif)
-    upright = load_image(tmp_path / "x.jpg")
-    assert upright.size == ((64, 32) if orientation < 5 else (32, 64))
-    red_first = upright.getpixel((4, 4))[0] > 128
-    assert red_first == (orientation in (1, 4, 5, 6))
-
-
-def test_a_png_named_jpg_is_read_by_its_content(folder):
-    noise().save(folder / "train" / "dress" / "0.jpg", format="png")
+def test_photos_in_subfolders_have_the_label_of_their_class(folder):
+    (folder / "train" / "hat" / "2023").mkdir()
+    noise().save(folder / "train" / "hat" / "2023" / "0.png")
     dataset = ClothingDataset(folder / "train")
-    assert dataset[0][0].size == (30, 20)
-    check_images(dataset.image_paths)
+    assert dataset.labels == [0] * 4 + [1] * 5 + [2] * 4
+    image, label = dataset[dataset.image_paths.index(folder / "train" / "hat" / "2023" / "0.png")]
+    assert image.size == (30, 20) and label == 1
 
 
-def test_an_animation_gives_its_first_frame(tmp_path):
-    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
-    assert load_image(tmp_path / "x.gif").getpixel((0, 0)) == (255, 0, 0)
-
-
-def test_a_picture_file_is_closed_after_reading(tmp_path):
-    noise().save(tmp_path / "x.png")
-    image = load_image(tmp_path / "x.png")
-    (tmp_path / "x.png").unlink()  # Windows refuses while the file is open
-    assert image.getpixel((0, 0))
-
-
-# --- pictures that are not --------------------------------------------------------------------
-
-
-def bomb(path):
-    """A PNG of a few bytes that claims to hold 30,000 x 30,000 pixels."""
-    write_rgb_png(path, width=30_000, height=30_000, bits=8, row=b"")
-
-
-def truncated(path):
-    noise(size=(300, 200)).save(path)
-    path.write_bytes(path.read_bytes()[:-2000])
-
-
-def broken_exif(path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    noise().save(path, exif=exif)
-    path.write_bytes(path.read_bytes().replace(b"Exif\0\0MM\0*", b"Exif\0\0MM\0+"))
-
-
-DAMAGED = {
-    "zero.jpg": (lambda path: path.write_bytes(b""), "cannot identify"),
-    "text.jpg": (lambda path: path.write_bytes(b"<html>404 not found</html>"), "cannot identify"),
-    "cut.jpg": (truncated, "truncated"),
-    "cut.png": (truncated, "truncated"),
-    "head.jpg": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0"), ""),
-    "bomb.png": (bomb, "decompression bomb"),
-    "float.tif": (
-        lambda path: Image.fromarray(np.linspace(0, 1, 6, dtype=np.float32)[None]).save(path),
-        "its values are neither 8- nor 16-bit",
-    ),
-    "int32.tif": (
-        lambda path: Image.fromarray(np.array([[0, 70_000]], dtype=np.int32)).save(path),
-        "its values are neither",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_file_is_named_with_the_reason_and_the_remedy(folder, name):
-    damage, reason = DAMAGED[name]
-    damage(folder / "train" / "hat" / name)
-    message = rf"{re.escape(name)}' cannot be read .*{reason}.*save it again, replace it or delete"
-    with pytest.raises(ImageFileError, match=message):
-        load_image(folder / "train" / "hat" / name)
-    with pytest.raises(ImageFileError, match=message):
-        check_images(ClothingDataset(folder / "train").image_paths)
-
-
-def test_broken_exif_is_either_read_or_reported(folder):
-    file = folder / "train" / "hat" / "0.jpg"
-    broken_exif(file)
-    try:
-        assert load_image(file).mode == "RGB"
-    except ImageFileError as error:
-        assert "0.jpg" in str(error)
-
-
-def test_a_missing_file_stays_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="gone.jpg"):
-        load_image(tmp_path / "gone.jpg")
-
-
-def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(ImageFileError, match="cannot be read as a picture"):
-        load_image(tmp_path)
-
-
-def test_the_first_of_several_damaged_pictures_is_named(folder):
-    for i in range(3):
-        (folder / "train" / "hat" / f"{i}.jpg").write_bytes(b"")
-    with pytest.raises(ImageFileError, match=r"hat.0\.jpg"):
-        check_images(ClothingDataset(folder / "train").image_paths)
-
-
-def test_the_quick_check_gives_a_small_picture(tmp_path):
-    noise(size=(400, 320)).save(tmp_path / "x.jpg")
-    assert load_image(tmp_path / "x.jpg", only_check=True).size == (50, 40)
-
-
-def cuts(data, draw):
-    """Lengths to cut a file to: anywhere, and in its last few bytes."""
-    return [draw.randrange(len(data)) for _ in range(3)] + [len(data) - draw.randrange(1, 40)]
-
-
-def assert_every_cut_is_found(sources, dataset_dir, draw):
-    (dataset_dir / "hat").mkdir(parents=True)
-    count = 0
-    for source in sources:
-        data = source.read_bytes()
-        for length in cuts(data, draw):
-            (dataset_dir / "hat" / f"{count}.jpg").write_bytes(data[:length])
-            count += 1
-    dataset = ClothingDataset(dataset_dir)
-    for path in dataset.image_paths:
-        with pytest.raises(ImageFileError, match=re.escape(path.name)):
-            load_image(path)
-    with pytest.raises(ImageFileError, match=re.escape(dataset.image_paths[0].name)):
-        check_images(dataset.image_paths)
-
-
-def test_jpegs_cut_anywhere_are_found(tmp_path):
-    sources = []
-    for i, options in enumerate([{}, {"progressive": True}, {"quality": 95, "subsampling": 0}]):
-        sources.append(tmp_path / f"{i}.jpg")
-        noise(size=(90 + i, 70)).resize((300, 200)).save(sources[-1], **options)
-    assert_every_cut_is_found(sources, tmp_path / "train", random.Random(0))
-
-
-def test_photos_cut_anywhere_are_found(tmp_path):
-    draw = random.Random(0)
-    photos = draw.sample(ClothingDataset(photos_or_sketches() / "validation").image_paths, 20)
-    assert_every_cut_is_found(photos, tmp_path / "train", draw)
-
-
-# --- the loaders ------------------------------------------------------------------------------
+# --- the loaders -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
@@ -442,6 +146,62 @@ def test_different_classes_are_named(folder):
         ValueError, match=r"different classes; only one of them has \['hat', 'skirt'\]: rename"
     ):
         make_loaders(ClothingDataset(folder / "train"), ClothingDataset(folder / "validation"))
+
+
+@pytest.mark.parametrize(
+    ("name", "twin", "shown"),
+    [
+        ("hat", "h\u0430t", r"['hat', 'h\u0430t']"),
+        ("hat", "hat ", "['hat', 'hat ']"),
+        ("hat", "Hat", "['Hat', 'hat']"),
+        ("hat", "hat\u200b", r"['hat', 'hat\u200b']"),
+        ("кот", "кит", "['кит', 'кот']"),
+    ],
+)
+def test_different_classes_that_look_alike_are_shown_with_what_differs(folder, name, twin, shown):
+    for split, label in (("train", name), ("validation", twin)):
+        (folder / split / "hat").rename(folder / split / label)
+    with pytest.raises(ValueError) as caught:
+        make_loaders(ClothingDataset(folder / "train"), ClothingDataset(folder / "validation"))
+    assert f"hold different classes; only one of them has {shown}: rename" in str(caught.value)
+
+
+def test_classes_that_differ_only_in_how_the_system_stores_them_are_the_same(folder):
+    for split, form in (("train", "NFC"), ("validation", "NFD")):
+        (folder / split / "hat").rename(folder / split / unicodedata.normalize(form, "zoë"))
+    train, val = ClothingDataset(folder / "train"), ClothingDataset(folder / "validation")
+    assert train.class_to_idx == val.class_to_idx
+    assert [len(loader.dataset) for loader in make_loaders(train, val)] == [12, 12]
+
+
+def test_only_the_photos_of_a_part_are_looked_at(datasets):
+    datasets[0].image_paths[7].write_bytes(b"")
+    healthy = Subset(datasets[0], [0, 1, 11])
+    make_loaders(healthy, healthy)
+    with pytest.raises(ImageFileError, match=r"hat.3\.jpg"):
+        make_loaders(healthy, Subset(Subset(datasets[0], [3, 7, 9]), [0, 1]))
+
+
+def test_each_photo_is_looked_at_once_also_behind_two_parts(datasets, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr("course.data.check_images", lambda paths: looked_at.append(list(paths)))
+    parts = random_split(datasets[0], [8, 4], torch.Generator().manual_seed(0))
+    make_loaders(parts[0], datasets[0])
+    assert looked_at == [datasets[0].image_paths]
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 100])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_any_number_of_classes_goes_through_the_loaders(tmp_path, num_classes, num_workers):
+    names = [f"{i} $x_{i}$ é 🧢" for i in range(num_classes)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.new("RGB", (8, 8)).save(tmp_path / name / f"{i}.png")
+    dataset = ClothingDataset(tmp_path, photo_transform(8))
+    _, loader = make_loaders(dataset, dataset, batch_size=64, num_workers=num_workers)
+    targets = torch.cat([targets for _, targets in loader])
+    assert [dataset.classes[i] for i in targets[::2]] == sorted(names)
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
@@ -499,7 +259,119 @@ def test_a_transform_that_gives_different_sizes_cannot_be_stacked(folder):
         list(DataLoader(dataset, batch_size=13))
 
 
-# --- transforms and Fashion-MNIST --------------------------------------------------------------
+# --- what is behind a part -------------------------------------------------------------------
+
+
+def test_a_dataset_is_behind_itself(datasets):
+    assert photos_behind(datasets[0]) == (datasets[0], list(range(12)))
+
+
+def test_a_part_of_a_part_of_a_part_is_traced_to_the_whole(datasets):
+    generator = torch.Generator().manual_seed(3)
+    part = random_split(datasets[0], [9, 3], generator)[0]
+    part = Subset(random_split(part, [6, 3], generator)[0], torch.tensor([4, 0, 2]))
+    whole, indices = photos_behind(part)
+    assert whole is datasets[0] and all(type(i) is int for i in indices)
+    assert [whole.labels[i] for i in indices] == [label for _, label in part]
+    for (image, _), i in zip(part, indices, strict=True):
+        assert torch.equal(image, whole[i][0])
+
+
+@pytest.mark.parametrize("make", [lambda data: data, lambda data: Subset(data, [0])])
+def test_other_datasets_have_no_photos_behind_them(make):
+    assert photos_behind(make(TensorDataset(torch.zeros(3)))) is None
+
+
+# --- the parts of a data set -----------------------------------------------------------------
+
+
+def make_classes(place, **counts):
+    for name, count in counts.items():
+        (place / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", (8, 6)).save(place / name / f"{i:02}.png")
+    return place
+
+
+def photos_in(part):
+    whole, indices = photos_behind(part)
+    return [whole.image_paths[i] for i in indices]
+
+
+def test_a_folder_of_classes_is_cut_in_three_with_a_share_of_each_class(tmp_path):
+    folder = make_classes(tmp_path, dress=60, hat=20, pants=3)
+    parts = photo_parts(folder, photo_transform(8))
+    counts = [
+        [
+            len(list(filter(lambda path: path.parent.name == name, photos_in(part))))
+            for part in parts
+        ]
+        for name in ("dress", "hat", "pants")
+    ]
+    assert counts == [[42, 9, 9], [14, 3, 3], [1, 1, 1]]
+    everything = [path for part in parts for path in photos_in(part)]
+    assert sorted(everything) == sorted(folder.glob("*/*.png")), "each photo in exactly one part"
+    for part in parts:
+        assert photos_in(part) == sorted(photos_in(part))
+        assert part[0][0].shape == (3, 8, 8)
+
+
+def test_the_same_seed_cuts_the_same_parts(tmp_path):
+    folder = make_classes(tmp_path, dress=20, hat=20)
+    first, second, other = (photo_parts(folder, None, seed) for seed in (0, 0, 1))
+    assert list(map(photos_in, first)) == list(map(photos_in, second))
+    assert photos_in(first[2]) != photos_in(other[2])
+
+
+@pytest.mark.parametrize("val", ["validation", "val", "valid", "Val"])
+def test_a_folder_that_is_split_already_is_used_as_it_is(tmp_path, val):
+    for name, count in {"train": 5, val: 2, "test": 3}.items():
+        make_classes(tmp_path / name, dress=count, hat=count)
+    parts = photo_parts(str(tmp_path), photo_transform(8))
+    assert [part.data_dir.name for part in parts] == ["train", val, "test"]
+    assert [len(part) for part in parts] == [10, 4, 6]
+
+
+@pytest.mark.parametrize("missing", ["validation", "test", "both"])
+def test_a_missing_part_is_cut_off_the_training_photos(tmp_path, missing):
+    make_classes(tmp_path / "train", dress=20, hat=20)
+    for name in {"validation", "test"} - {missing} if missing != "both" else ():
+        make_classes(tmp_path / name, dress=2, hat=2)
+    train, val, test = photo_parts(tmp_path)
+    cut = {"validation": (34, 6, 4), "test": (34, 4, 6), "both": (28, 6, 6)}[missing]
+    assert (len(train), len(val), len(test)) == cut
+    assert not set(photos_in(train)) & {*photos_in(val), *photos_in(test)}
+
+
+def test_parts_with_different_classes_are_refused(tmp_path):
+    for name in ("train", "val"):
+        make_classes(tmp_path / name, dress=2, hat=2)
+    make_classes(tmp_path / "test", dress=2, skirt=2)
+    with pytest.raises(ValueError, match=r"only one of them has \['hat', 'skirt'\]: rename"):
+        photo_parts(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_class_with_too_few_photos_cannot_be_cut(tmp_path, count):
+    make_classes(tmp_path, dress=20, hat=count)
+    message = f"class 'hat' has {count} photos, too few to be cut into parts: it needs at least 3"
+    with pytest.raises(ValueError, match=message):
+        photo_parts(tmp_path)
+
+
+def test_parts_of_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere.*: check the path"):
+        photo_parts(tmp_path / "nowhere")
+
+
+def test_the_parts_go_into_the_loaders(tmp_path):
+    train, val, test = photo_parts(make_classes(tmp_path, a=10, b=10), photo_transform(8))
+    for loader in (*make_loaders(train, val, batch_size=4), make_loaders(train, test)[1]):
+        images, targets = next(iter(loader))
+        assert images.shape[1:] == (3, 8, 8) and targets.dtype == torch.int64
+
+
+# --- transforms and Fashion-MNIST ------------------------------------------------------------
 
 
 def test_photo_transform_squashes_scales_and_normalises():
@@ -518,6 +390,48 @@ def test_denormalize_undoes_it():
     assert denormalize(torch.full((2, 3, 4, 4), 9.0)).max() == 1.0
 
 
+@pytest.mark.parametrize("size", [(28, 28), (40, 60), (300, 20), (1, 1), (5, 900)])
+@pytest.mark.parametrize("background", [0, 255])
+def test_fashion_transform_makes_any_photo_grey_small_and_light_on_black(size, background):
+    image = Image.new("RGB", size, (background,) * 3)
+    image.paste((90, 160, 130), (size[0] // 4, size[1] // 4, size[0] - size[0] // 4, size[1]))
+    before = image.tobytes()
+    result = fashion_transform()(image)
+    assert result.shape == (1, 28, 28) and result.dtype == torch.float32
+    assert image.tobytes() == before, "the photo itself is left alone"
+
+    # The same steps by hand.
+    grey = image.convert("L")
+    grey.thumbnail((28, 28))
+    if to_tensor(grey)[0, [0, 0, -1, -1], [0, -1, 0, -1]].mean() > 0.5:
+        grey = ImageOps.invert(grey)
+    expected = (to_tensor(ImageOps.pad(grey, (28, 28))) - FASHION_MEAN) / FASHION_STD
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
+
+
+def test_fashion_transform_leaves_the_pictures_of_fashion_mnist_as_they_are():
+    images, _ = fashion_mnist_tensors(train=False)[:50]
+    dark = images[:, 0, [0, 0, -1, -1], [0, -1, 0, -1]].mean(dim=1) < 0
+    test_set = fashion_mnist(False, fashion_transform())
+    result = torch.stack([test_set[i][0] for i in range(50)])
+    assert dark.sum() > 40
+    torch.testing.assert_close(result[dark], images[dark], rtol=0, atol=1e-6)
+
+
+def test_transforms_are_found_by_their_names():
+    assert TRANSFORMS["photo_transform"](size=32)(noise()).shape == (3, 32, 32)
+    assert TRANSFORMS["photo_transform"]()(noise()).shape == (3, 224, 224)
+    assert TRANSFORMS["fashion_transform"]()(noise()).shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_say_their_settings_and_travel_to_other_processes(name):
+    transform = TRANSFORMS[name]()
+    assert " at 0x" not in repr(transform) and repr(TRANSFORMS[name]()) == repr(transform)
+    copied = pickle.loads(pickle.dumps(transform))
+    assert torch.equal(copied(noise()), transform(noise()))
+
+
 def test_fashion_mnist_as_torchvision_gives_it():
     train, test = fashion_mnist(True), fashion_mnist(False)
     assert (len(train), len(test)) == (60_000, 10_000)
@@ -525,21 +439,6 @@ def test_fashion_mnist_as_torchvision_gives_it():
     assert (image.size, image.mode, label) == ((28, 28), "L", 9)
     assert train.classes == FASHION_CLASSES
     assert fashion_mnist(False, transform=lambda image: image.size)[0] == ((28, 28), 9)
-
-
-def test_fashion_mnist_is_unpacked_whole_also_by_two_processes_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr("course.files.paths.CACHE", tmp_path / "cache")
-    copy, faster = shutil.copyfile, []
-
-    def copyfile(*files):
-        if not faster:
-            faster.append("the other process")
-            fashion_mnist(False)
-        return copy(*files)
-
-    monkeypatch.setattr(shutil, "copyfile", copyfile)
-    assert len(fashion_mnist(False)) == 10_000
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["fashion-mnist"]
 
 
 def test_fashion_mnist_tensors_are_normalised():
