@@ -1,9 +1,19 @@
 """The networks of the course, from a two-layer perceptron to a frozen MobileNetV2."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
+from torchvision.models import MobileNetV2, mobilenet_v2
+
+from course.checkpoint import CheckpointError
+from course.data import TRANSFORMS, photo_transform
+from course.files.cards import SAVE_AGAIN, ModelCard, read_weights, write_weights
+from course.pretrained import load_mobilenet_v2
 
 NUM_FEATURES = 1280  # of a photo in MobileNetV2: https://arxiv.org/abs/1801.04381, table 2
 
@@ -11,7 +21,8 @@ NUM_FEATURES = 1280  # of a photo in MobileNetV2: https://arxiv.org/abs/1801.043
 class MLP(nn.Module):
     """Multi-layer perceptron 784-128-10 for 28 x 28 pictures: 101,770 parameters.
 
-    Input ``(N, 1, 28, 28)`` or ``(N, 28, 28)`` float32, output ``(N, num_classes)`` logits.
+    Input: ``(N, 1, 28, 28) float32`` or ``(N, 28, 28) float32``, grey pictures.
+    Output: ``(N, K) float32``, logits.
     """
 
     def __init__(self, num_hidden: int = 128, num_classes: int = 10) -> None:
@@ -31,7 +42,8 @@ class MLP(nn.Module):
 class CNN(nn.Module):
     """Two convolutions, 1 -> 32 -> 64 channels, and one linear layer 64*5*5 -> 10.
 
-    Input ``(N, 1, 28, 28)`` float32, output ``(N, num_classes)`` logits.
+    Input: ``(N, 1, 28, 28) float32``, grey pictures.
+    Output: ``(N, K) float32``, logits.
     """
 
     def __init__(self, num_classes: int = 10) -> None:
@@ -55,9 +67,11 @@ class CNN(nn.Module):
 class LSTMClassifier(nn.Module):
     """Read a sequence step by step, then decide: a 28 x 28 picture is 28 rows of 28 numbers.
 
-    Input ``(N, T, num_features)`` or ``(N, 1, T, num_features)`` float32, such as a batch of grey
-    pictures; output ``(N, num_classes)`` logits. All sequences of a batch have the same length T:
-    nothing is padded. The formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+    All sequences of a batch have the same length: nothing is padded. The formula:
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
+
+    Input: ``(N, T, F) float32`` or ``(N, 1, T, F) float32``, such as a batch of grey pictures.
+    Output: ``(N, K) float32``, logits.
     """
 
     def __init__(self, num_features: int = 28, num_hidden: int = 64, num_classes: int = 10) -> None:
@@ -74,7 +88,10 @@ class LSTMClassifier(nn.Module):
 def make_head(
     num_classes: int = 10, size_inner: int | None = None, dropout: float = 0.0
 ) -> nn.Sequential:
-    """The trainable end of the classifier: 1,280 features to ``num_classes`` logits.
+    """Build the trainable end of the classifier, from the features of a photo to logits.
+
+    Input: ``(N, 1280) float32``, features.
+    Output: ``(N, K) float32``, logits.
 
     Args:
         num_classes: how many classes to tell apart.
@@ -103,20 +120,36 @@ def make_head(
 class ClothingClassifierMobileNet(nn.Module):
     """A frozen MobileNetV2 that describes a photo, and a small head that learns our classes.
 
-    Input ``(N, 3, H, W)`` float32, normalised like ImageNet; 224 x 224 works best. Output
-    ``(N, num_classes)`` logits. Only ``head`` is trained: 12,810 numbers for ten classes.
+    Only ``head`` is trained: 12,810 numbers for ten classes.
+
+    Input: ``(N, 3, H, W) float32``, photos as ``transform`` makes them; 224 x 224 works best.
+    Output: ``(N, K) float32``, logits.
 
     Args:
         num_classes, size_inner, dropout: as in :func:`make_head`.
+        categories: the names of the classes, in the order of the logits; they are counted.
+        base: the MobileNetV2 to stand on; the pre-trained one if None.
+
+    Raises:
+        ValueError: if `num_classes` is not the number of categories, or as in :func:`make_head`.
     """
 
     def __init__(
-        self, num_classes: int = 10, size_inner: int | None = None, dropout: float = 0.0
+        self,
+        num_classes: int | None = None,
+        size_inner: int | None = None,
+        dropout: float = 0.0,
+        categories: Sequence[str] | None = None,
+        base: MobileNetV2 | None = None,
     ) -> None:
         super().__init__()
-        from course.pretrained import load_mobilenet_v2
+        num_classes = _count_classes(num_classes, categories)
+        # What predict_top_k() has to know about a model. Neither of the two is trained.
+        self.categories = None if categories is None else list(categories)
+        self.transform: Callable[[Image.Image], Tensor] = photo_transform()
 
-        self.base_model = load_mobilenet_v2().features  # remove: the classifier stays behind
+        base = base or load_mobilenet_v2()
+        self.base_model = base.features  # remove: the classifier stays behind
         for param in self.base_model.parameters():
             param.requires_grad = False  # freeze: no gradient, no update
         self.global_avg_pooling = nn.AdaptiveAvgPool2d((1, 1))
@@ -129,7 +162,10 @@ class ClothingClassifierMobileNet(nn.Module):
         return self
 
     def extract_features(self, x: Tensor, until: int | None = None) -> Tensor:
-        """``(N, 3, H, W)`` photos to ``(N, 1280)`` features, or to maps before block `until`."""
+        """Describe photos ``(N, 3, H, W) float32`` by features ``(N, 1280) float32``.
+
+        With `until` the maps ``(N, C, H, W) float32`` before that block come out in their place.
+        """
         if until is not None:
             return self.base_model[:until](x)
         x = self.base_model(x)  # (N, 1280, H/32, W/32)
@@ -138,3 +174,77 @@ class ClothingClassifierMobileNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.extract_features(x))
+
+
+def _count_classes(num_classes: int | None, categories: Sequence[str] | None) -> int:
+    """How many classes there are: as many as names, else as told, else ten."""
+    if categories is None:
+        return 10 if num_classes is None else num_classes
+    if isinstance(categories, str) or not all(isinstance(name, str) for name in categories):
+        raise ValueError(f"categories must be a list of names, got {categories!r:.200}")
+    if num_classes not in (None, len(categories)):
+        both = f"num_classes={num_classes} and {len(categories)} categories"
+        raise ValueError(f"got {both}: give only one of the two")
+    return len(categories)
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {  # the names that model cards use
+    "mlp": MLP,
+    "cnn": CNN,
+    "lstm": LSTMClassifier,
+    "clothing": ClothingClassifierMobileNet,
+}
+
+
+def save_model(path: str | Path, model: nn.Module, card: ModelCard) -> None:
+    """Write the weights as a plain ``state_dict``, and the model card as JSON beside them.
+
+    The weights of a pre-trained base are among them. To read them in another program:
+    ``model.load_state_dict(torch.load(path, weights_only=True))``.
+
+    Raises:
+        CheckpointError: if the card does not fit the model, or something could not be read again.
+        OSError: if a file cannot be written.
+    """
+    state = {name: value.cpu() for name, value in model.state_dict().items()}
+    try:
+        _build(card, state)  # what cannot be loaded is refused now, not next year
+        write_weights(path, state, card)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Build the model that `save_model` has saved, on the CPU and in evaluation mode.
+
+    It carries its ``categories``, its ``transform`` and its ``card``. Nothing in the files is run.
+
+    Raises:
+        CheckpointError: if a file is missing, damaged or unsafe, or if the two do not fit.
+        OSError: if the system cannot read a file, which may be good.
+    """
+    try:
+        state, card = read_weights(path)
+        return _build(card, state)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _build(card: ModelCard, state: dict[str, Tensor]) -> nn.Module:
+    """The model that a card describes, with these weights, for evaluation."""
+    arguments = card.arguments | {"num_classes": len(card.classes)}
+    transform = dict(card.transform)
+    try:
+        with torch.device("meta"):  # without memory and random numbers: the weights come below
+            if card.model == "clothing":
+                arguments["base"] = mobilenet_v2()
+            model: Any = MODELS[card.model](**arguments)
+        model.load_state_dict(state, assign=True)
+        model.transform = TRANSFORMS[transform.pop("name")](**transform)
+    except Exception as error:  # a card written by hand can fail in any way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        problem = f"model card and weights do not fit ({reason:.300})"
+        raise ValueError(f"{problem}: {SAVE_AGAIN}") from error
+    model.categories = list(card.classes)
+    model.card = card
+    return model.float().eval()

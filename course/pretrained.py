@@ -1,65 +1,115 @@
 """MobileNetV2 with the weights that it learned on ImageNet, or with a stand-in for them."""
 
-import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
-from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 
 from course.data import FASHION_CLASSES
 from course.files.downloads import DownloadError
 from course.files.pictures import load_image, upright_rgb
-from course.stand_ins import STAND_IN, weights_or_stand_in
+from course.files.trouble import advice_for, reason_of
+from course.stand_ins import STAND_IN, load_stand_in, weights_or_stand_in
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
 CATEGORIES = {1000: WEIGHTS.meta["categories"], 10: FASHION_CLASSES}  # of ImageNet, of STAND_IN
 
 
 def load_mobilenet_v2() -> MobileNetV2:
-    """MobileNetV2 (https://arxiv.org/abs/1801.04381) with trained weights, in evaluation mode.
+    """Build MobileNetV2 (https://arxiv.org/abs/1801.04381) with trained weights, for evaluation.
 
-    Input ``(N, 3, H, W)`` float32, as ``WEIGHTS.transforms()`` makes it; output ``(N, 1000)``
-    logits, or ``(N, 10)`` with the stand-in. A damaged file is a DownloadError.
+    It takes photos ``(N, 3, H, W) float32`` and gives logits ``(N, K) float32``: K is 1,000, or 10
+    with the stand-in. It carries the names of its classes as ``categories``, and as ``transform``
+    what turns a photo into its input.
+
+    Raises:
+        DownloadError: if the file of the weights is damaged.
+        OSError: if the system cannot read it; the message says what to do.
     """
     path = weights_or_stand_in(quiet=True)
-    try:
-        # The stand-in is float16 in its file. In the model all weights are float32.
-        state = load_file(path) if path == STAND_IN else torch.load(path, weights_only=True)
-        model = mobilenet_v2(num_classes=len(state["classifier.1.bias"]))
-        model.load_state_dict(state)
-    except Exception as error:  # a damaged file can fail in any way
-        raise DownloadError(f"{path} holds no MobileNetV2: delete it, then try again") from error
+    weights = load_stand_in() if path == STAND_IN else _read_weights(path)
+    model: Any = mobilenet_v2(num_classes=len(weights["classifier.1.bias"]))
+    model.load_state_dict(weights)
+
+    model.categories = list(CATEGORIES[model.classifier[1].out_features])
+    model.transform = WEIGHTS.transforms()
     return model.eval()
 
 
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights that torchvision's MobileNetV2 has, with their names and shapes."""
+    try:
+        weights: dict[str, Tensor] = torch.load(path, "cpu", weights_only=True)
+        with torch.device("meta"):  # shapes without memory, to compare names and shapes
+            mobilenet_v2().load_state_dict(weights, assign=True)
+    except Exception as error:  # a damaged file can fail in any way
+        if advice := advice_for(error):
+            raise OSError(f"{path} cannot be read ({reason_of(error)}): {advice}") from error
+        raise DownloadError(f"{path} holds no MobileNetV2: delete it, then try again") from error
+    return weights
+
+
 def predict_top_k(
-    model: nn.Module, image: Image.Image | str | Path, k: int = 5
+    model: nn.Module,
+    image: Image.Image | str | Path,
+    k: int | None = None,
+    categories: Sequence[str] | None = None,
+    transform: Callable[[Image.Image], Tensor] | None = None,
 ) -> list[tuple[str, float]]:
-    """The `k` classes that a model finds most probable for one photo, with their probabilities.
+    """Find the `k` classes that a model holds for most probable, with their probabilities.
 
     Args:
-        model: gives ``(1, 1000)`` logits for the classes of ImageNet, or ``(1, 10)`` for those of
-            Fashion-MNIST; it is put into evaluation mode and left there.
-        image: of any size and mode, or the path of a picture (see `load_image` for its errors).
+        model: takes ``(1, C, H, W) float32`` and gives logits ``(1, K) float32``. It is put into
+            evaluation mode and left there.
+        image: a picture of any size and mode, or the path of one (see `load_image`).
+        k: how many classes; None for five, or for all K if there are fewer.
+        categories: the names of the K classes; None for ``model.categories``.
+        transform: turns an RGB picture into ``(C, H, W) float32``, as in training; None for
+            ``model.transform``.
 
     Raises:
-        ValueError: if `k` or the number of classes is out of range.
+        ValueError: if the names or the transform are missing, or do not fit the model, or if `k`
+            is out of range.
     """
-    if not isinstance(image, Image.Image | str | os.PathLike):
-        raise TypeError(f"image must be a PIL image or a path, got {type(image).__name__}")
-    image = upright_rgb(image) if isinstance(image, Image.Image) else load_image(image)
-    batch = WEIGHTS.transforms()(image).unsqueeze(0)  # (1, 3, 224, 224)
-    device = next(model.parameters()).device
+    names = list(_carried(model, "categories", categories))
+    batch = _as_batch(image, _carried(model, "transform", transform))
+    device = next((parameter.device for parameter in model.parameters()), "cpu")
     model.eval()
     with torch.inference_mode():
-        probabilities = model(batch.to(device)).softmax(dim=1)[0]  # (1000,)
-    if len(probabilities) not in CATEGORIES:
-        raise ValueError(f"the model must have 1000 or 10 classes, got {len(probabilities)}")
-    categories = CATEGORIES[len(probabilities)]
-    if not 1 <= k <= len(categories):
-        raise ValueError(f"k must be from 1 to {len(categories)}, got {k}")
+        logits = model(batch.to(device))
+    if logits.shape != (1, len(names)):
+        found = f"the model gives logits of shape {tuple(logits.shape)}"
+        raise ValueError(f"{found} for {len(names)} categories: give one name for each logit")
+
+    if k is None:
+        k = min(5, len(names))
+    if not 1 <= k <= len(names):
+        raise ValueError(f"k must be from 1 to {len(names)}, got {k}")
+    probabilities = logits.softmax(dim=1)[0]  # (K,)
     top = probabilities.topk(k)
-    return [(categories[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
+    return [(names[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
+
+
+def _as_batch(image: Any, transform: Callable[[Image.Image], Tensor]) -> Tensor:
+    """One picture, or the picture in a file, as a batch ``(1, C, H, W) float32``."""
+    if not isinstance(image, Image.Image | str | Path):
+        raise TypeError(f"image must be a PIL image or a path, got {type(image).__name__}")
+    picture = upright_rgb(image) if isinstance(image, Image.Image) else load_image(image)
+    inputs = transform(picture)
+    if not isinstance(inputs, Tensor):
+        problem = f"the transform must give a tensor, got {type(inputs).__name__}"
+        raise ValueError(f"{problem}: let it end with torchvision.transforms.ToTensor()")
+    return inputs.unsqueeze(0)
+
+
+def _carried(model: nn.Module, name: str, given: Any) -> Any:
+    """What was given, or else what the model carries under that name."""
+    found = given if given is not None else getattr(model, name, None)
+    if found is None:
+        problem = f"this {type(model).__name__} carries no {name}"
+        raise ValueError(f"{problem}: pass {name}=..., or set model.{name}")
+    return found

@@ -104,10 +104,14 @@ def test_no_circle_even_inside_a_room():
             del remaining[name]
 
 
+def draws(path):
+    return any(room_of(target) in ("plots", "widgets") for target in imports_of(path))
+
+
 def test_the_lesson_draws_nothing():
     """Only notebooks and what is played with import figures."""
-    lookers = {name for name, path in NAMES.items() if "course.plots" in set(imports_of(path))}
-    assert {room_of(name) for name in lookers} <= {"widgets", "exercises"}
+    rooms = {room_of(name): path for name, path in NAMES.items() if draws(path)}
+    assert set(rooms) <= {"plots", "widgets", "exercises"}, rooms
 
 
 def functions_of(path):

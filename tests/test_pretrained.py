@@ -1,12 +1,15 @@
 """MobileNetV2 as it comes from torchvision, `predict_top_k` and the panel for one's own photo."""
 
 import datetime
+import errno
 import html
 import io
+import os
 import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +21,7 @@ from course import stand_ins
 from course.data import fashion_mnist, photo_transform
 from course.files.downloads import DownloadError
 from course.files.pictures import ImageFileError
-from course.models import NUM_FEATURES
+from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 from course.pretrained import CATEGORIES, WEIGHTS, load_mobilenet_v2, predict_top_k
 from course.stand_ins import STAND_IN, weights_or_stand_in
 from course.widgets import photo_uploader
@@ -34,6 +37,8 @@ class Brightness(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(5.0))
+        self.categories = WEIGHTS.meta["categories"]
+        self.transform = WEIGHTS.transforms()
         self.seen: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
@@ -255,9 +260,133 @@ def test_damaged_weights_are_named(
         load_mobilenet_v2()
 
 
-def test_no_names_for_other_numbers_of_classes() -> None:
-    with pytest.raises(ValueError, match="1000 or 10 classes, got 7"):
-        predict_top_k(mobilenet_v2(num_classes=7), Image.new("RGB", (30, 20)))
+# Any classes of one's own
+
+
+class Channels(nn.Module):
+    """A logit for each class: the first ones are the mean red, green and blue of the photo."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x)
+        logits = torch.full((len(x), self.num_classes), -1.0)
+        means = x.mean(dim=(2, 3))[:, : self.num_classes]
+        logits[:, : means.shape[1]] = means
+        return logits
+
+
+def small_transform(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(image.resize((4, 4))).copy()).permute(2, 0, 1) / 255
+
+
+def own(num_classes: int) -> Channels:
+    """A model without parameters that carries its names and its transform."""
+    model = Channels(num_classes)
+    model.categories = [f"class {i} of {num_classes}" for i in range(num_classes)]
+    model.transform = small_transform
+    return model
+
+
+GREEN = Image.new("RGB", (30, 20), "lime")
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 3, 10, 12, 100, 1000])
+def test_any_number_of_classes_has_its_own_names(num_classes: int) -> None:
+    found = predict_top_k(own(num_classes), GREEN)
+    assert len(found) == min(5, num_classes)
+    assert {name for name, _ in found} <= set(own(num_classes).categories)
+    if num_classes > 1:
+        assert found[0][0] == f"class 1 of {num_classes}"
+
+
+@pytest.mark.parametrize("num_classes", [3, 7, 10, 1000])
+def test_a_model_without_names_is_not_given_those_of_another(num_classes: int) -> None:
+    with pytest.raises(ValueError, match=r"MobileNetV2 carries no categories: .*model\.categories"):
+        predict_top_k(mobilenet_v2(num_classes=num_classes), GREEN)
+    with pytest.raises(ValueError, match=r"MobileNetV2 carries no transform: .*transform=\.\.\."):
+        names = [str(i) for i in range(num_classes)]
+        predict_top_k(mobilenet_v2(num_classes=num_classes), GREEN, categories=names)
+
+
+def test_a_classifier_without_names_says_so() -> None:
+    classifier = ClothingClassifierMobileNet(base=mobilenet_v2())
+    with pytest.raises(ValueError, match="ClothingClassifierMobileNet carries no categories"):
+        predict_top_k(classifier, GREEN)
+    names = [f"class {i}" for i in range(10)]
+    assert {name for name, _ in predict_top_k(classifier, GREEN, 10, names)} == set(names)
+
+
+def test_arguments_come_before_what_the_model_carries() -> None:
+    model = own(3)
+    found = predict_top_k(model, GREEN, 1, ["rot", "grün", "blau"])
+    assert found[0][0] == "grün"
+    predict_top_k(model, GREEN, transform=photo_transform(32))
+    assert [tuple(x.shape) for x in model.seen] == [(1, 3, 4, 4), (1, 3, 32, 32)]
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c", "d"]])
+def test_as_many_names_as_logits(names: list[str]) -> None:
+    with pytest.raises(ValueError, match=rf"\(1, 3\) for {len(names)} categories"):
+        predict_top_k(own(3), GREEN, categories=names)
+
+
+@pytest.mark.parametrize(("num_classes", "k"), [(3, 4), (3, 5), (1, 2), (12, 13), (3, 0), (3, -1)])
+def test_k_is_at_most_the_number_of_classes(num_classes: int, k: int) -> None:
+    with pytest.raises(ValueError, match=f"k must be from 1 to {num_classes}, got {k}"):
+        predict_top_k(own(num_classes), GREEN, k)
+
+
+def test_a_transform_that_gives_no_tensor_is_named() -> None:
+    with pytest.raises(ValueError, match=r"must give a tensor, got Image: .*ToTensor"):
+        predict_top_k(own(3), GREEN, transform=lambda image: image)  # type: ignore[arg-type, return-value]
+
+
+def test_a_classifier_sees_a_photo_as_in_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squashed, not cropped: what lies at the edge of a wide photo is seen, too."""
+    seen: list[Tensor] = []
+    classifier = ClothingClassifierMobileNet(categories=["hat", "shoes"], base=mobilenet_v2())
+    classifier.base_model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    wide = Image.new("RGB", (600, 100), "white")
+    wide.paste("black", (0, 0, 100, 100))
+    predict_top_k(classifier, wide)
+    assert torch.equal(seen[0], photo_transform()(wide).unsqueeze(0))
+    assert seen[0][..., 5].max() < 0 < seen[0][..., 220].min()
+
+
+def test_the_pretrained_network_carries_names_and_transform(mobilenet: MobileNetV2) -> None:
+    num_classes = mobilenet.classifier[1].out_features
+    assert mobilenet.categories == CATEGORIES[num_classes]
+    assert mobilenet.categories is not CATEGORIES[num_classes], "changing one changes no other"
+    image = Image.radial_gradient("L").convert("RGB").resize((300, 200))
+    assert torch.equal(mobilenet.transform(image), WEIGHTS.transforms()(image))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ENOMEM])
+def test_weights_that_the_system_does_not_give_are_not_called_damaged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+) -> None:
+    def refuse_to_read(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("course.pretrained.weights_or_stand_in", lambda quiet: tmp_path / "w.pth")
+    monkeypatch.setattr(torch, "load", refuse_to_read)
+    with pytest.raises(OSError, match=r"w\.pth cannot be read") as caught:
+        load_mobilenet_v2()
+    assert os.strerror(number) in str(caught.value)
+    assert "delete" not in str(caught.value)
+
+
+def test_weights_of_another_network_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch.save(mobilenet_v2(num_classes=3).state_dict(), tmp_path / "weights.pth")
+    monkeypatch.setattr(stand_ins, "download_weights", lambda: tmp_path / "weights.pth")
+    with pytest.raises(DownloadError, match=r"weights\.pth holds no MobileNetV2"):
+        load_mobilenet_v2()
 
 
 # The panel
@@ -341,3 +470,122 @@ def test_an_upload_of_too_many_pixels_is_refused(model: Brightness) -> None:
 
     message, shown = upload(photo_uploader(model), "large.png", PICTURES["just-too-large.png"])
     assert "large.png cannot be read as a picture" in message and not shown
+
+
+@pytest.mark.parametrize("num_classes", [1, 3, 10, 12, 100])
+def test_the_panel_serves_any_classes(num_classes: int) -> None:
+    model = own(num_classes)
+    message, shown = upload(photo_uploader(model), "green.png", as_file(GREEN, "png"))
+    assert "green.png, 30 x 20 pixels" in message
+    alt = re.search(r'alt="([^"]+)"', shown)
+    assert alt is not None
+    assert f"{min(5, num_classes)} most probable" in alt[1]
+    assert f"of {num_classes}" in alt[1]
+    assert T_SHIRT not in alt[1]
+    assert model.seen[-1].shape == (1, 3, 4, 4), "its own transform"
+
+
+T_SHIRT = "T-shirt/top"
+
+
+def test_the_panel_takes_names_and_transform_as_arguments() -> None:
+    model = Channels(3)
+    panel = photo_uploader(model, 2, ["<b>rot", "$x^2$", "a\nb"], small_transform)
+    _, shown = upload(panel, "green.png", as_file(GREEN, "png"))
+    assert "&lt;b&gt;rot" in shown and "$x^2$" in shown and "<b>rot" not in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 0}, "k must be from 1 to 3, got 0"),
+        ({"k": 4}, "k must be from 1 to 3, got 4"),
+        ({"categories": ["a", "b"]}, "for 2 categories"),
+        ({"transform": lambda image: image}, "must give a tensor"),
+    ],
+)
+def test_a_panel_that_could_not_answer_is_not_made(
+    arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        photo_uploader(own(3), **arguments)  # type: ignore[arg-type]
+
+
+def test_a_panel_for_a_model_without_names_is_not_made() -> None:
+    with pytest.raises(ValueError, match="carries no categories"):
+        photo_uploader(ClothingClassifierMobileNet(base=mobilenet_v2()))
+
+
+def test_a_panel_whose_transform_does_not_fit_the_model_is_not_made() -> None:
+    grey = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(RuntimeError, match="to have 1 channels"):
+        photo_uploader(grey, categories=["a", "b", "c"], transform=small_transform)
+
+
+def heic() -> bytes:
+    return b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
+
+
+def too_large() -> bytes:
+    from test_hostile import PICTURES
+
+    return PICTURES["just-too-large.png"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "not_words"),
+    [
+        (heic(), ["HEIC", "JPEG"], ["smaller"]),
+        (too_large(), ["pixels", "smaller"], ["HEIC"]),
+        (as_file(GREEN)[:300], ["choose another JPEG or PNG file"], ["HEIC", "smaller"]),
+        (b"", ["empty", "choose another"], ["HEIC", "smaller"]),
+        (b"<!doctype html><b>no photo", ["a web page"], ["HEIC", "<b>no"]),
+    ],
+    ids=["HEIC", "too large", "damaged", "empty", "a web page"],
+)
+def test_the_panel_says_what_is_wrong_and_what_fits(
+    content: bytes, words: list[str], not_words: list[str]
+) -> None:
+    message, shown = upload(photo_uploader(own(3)), "photo.jpg", content)
+    assert "<b>photo.jpg cannot be read as a picture</b>" in message
+    assert all(word in message for word in words), message
+    assert not any(word in message for word in [*not_words, "delete", "No photo yet"]), message
+    assert shown == ""
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (MemoryError(), ["not enough memory", "close other"]),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), ["close other"]),
+        (OSError(errno.EMFILE, "Too many open files"), ["too many files are open"]),
+        (RuntimeError("sizes of <tensors> must match"), ["sizes of &lt;tensors&gt; must match"]),
+        (KeyError("x"), ["KeyError"]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", ["load_image", "predict_top_k"])
+def test_the_panel_shows_what_goes_wrong_after_the_upload(
+    monkeypatch: pytest.MonkeyPatch, place: str, trouble: Exception, words: list[str]
+) -> None:
+    """An exception in a callback would show nowhere in a notebook."""
+    panel = photo_uploader(own(3))
+    upload(panel, "good.png", as_file(GREEN, "png"))
+
+    def fail(*_: object) -> None:
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"course.widgets.{place}", fail)
+        message, shown = upload(panel, "next.png", as_file(GREEN.resize((9, 9)), "png"))
+    assert "That did not work" in message
+    assert all(word in message for word in words), message
+    assert "No photo yet" not in message and "damaged" not in message
+    assert shown == "", "not the photo of before"
+    message, shown = upload(panel, "last.png", as_file(GREEN, "png"))
+    assert "last.png, 30 x 20" in message and "<img" in shown
+
+
+def test_a_name_of_many_kinds_of_characters_is_one_line(model: Brightness) -> None:
+    message, _ = upload(photo_uploader(own(3)), "a\nb\x1b[2J\u202e<i>.png", as_file(GREEN, "png"))
+    assert "a b [2J &lt;i&gt;.png, 30 x 20 pixels" in message

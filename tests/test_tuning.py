@@ -1,10 +1,13 @@
 """The sweep trains what it says, reports wrong settings first, and can be explored."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset, random_split
 
+from course import tuning
 from course.models import NUM_FEATURES
 from course.tuning import make_model, sweep
 from course.widgets import grid_explorer
@@ -98,3 +101,102 @@ def test_the_explorer_needs_a_trial():
 def test_no_layer_means_a_single_linear_layer():
     model, _ = make_model()
     assert [type(layer) for layer in model] == [nn.Linear]
+
+
+# --- any number of classes
+
+
+@pytest.fixture
+def outputs(monkeypatch):
+    """How many outputs each head has that is trained."""
+    found = []
+
+    def fit(model, *arguments, **settings):
+        found.append(model.output_layer.out_features)
+        return original(model, *arguments, **settings)
+
+    original = tuning.fit
+    monkeypatch.setattr(tuning, "fit", fit)
+    return found
+
+
+def features_of(classes, times=2):
+    targets = torch.tensor(list(classes) * times)
+    generator = torch.Generator().manual_seed(0)
+    return TensorDataset(torch.rand(len(targets), NUM_FEATURES, generator=generator), targets)
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 3, 10, 12, 100])
+@pytest.mark.parametrize("size_inner", [None, 5])
+def test_heads_have_an_output_for_each_class(outputs, num_classes, size_inner):
+    data = features_of(range(num_classes))
+    (trial,) = sweep(data, data, sizes_inner=[size_inner], num_epochs=1)
+    assert outputs == [num_classes]
+    assert 0 <= trial.val_accuracy <= 1
+
+
+def test_a_class_that_only_validation_has_gets_an_output(outputs):
+    sweep(features_of([0, 1]), features_of([0, 1, 5]), num_epochs=1)
+    sweep(features_of([0, 1, 5]), features_of([0, 1]), num_epochs=1)
+    assert outputs == [6, 6]
+
+
+def test_parts_of_a_dataset_are_swept_like_a_dataset(outputs):
+    data = features_of(range(12), times=5)
+    parts = random_split(data, [40, 20], torch.Generator().manual_seed(0))
+    (of_parts,) = sweep(*parts, num_epochs=2)
+    copies = [TensorDataset(*data[list(part.indices)]) for part in parts]
+    (of_copies,) = sweep(*copies, num_epochs=2)
+    assert of_parts.history.train_loss == of_copies.history.train_loss
+    assert of_parts.val_accuracy == of_copies.val_accuracy
+    nested = Subset(Subset(data, range(0, 60, 2)), range(20))
+    sweep(nested, nested, num_epochs=1)
+    assert outputs[:2] == [12, 12]
+
+
+WRONG_DATA = {
+    "no samples": (TensorDataset(torch.zeros(0, NUM_FEATURES), torch.zeros(0).long()), "is empty"),
+    "photos": (TensorDataset(torch.zeros(2, 3, 8, 8), torch.tensor([0, 1])), "extract_features()"),
+    "other features": (TensorDataset(torch.zeros(2, 512), torch.tensor([0, 1])), "(512,)"),
+    "pictures": ([("a picture", 0)], "got the shape ()"),
+    "negative": (TensorDataset(torch.zeros(2, NUM_FEATURES), torch.tensor([0, -1])), "got -1"),
+    "floats": (TensorDataset(torch.zeros(2, NUM_FEATURES), torch.tensor([0.5, 1])), "got 0.5"),
+    "columns": (TensorDataset(torch.zeros(2, NUM_FEATURES), torch.zeros(2, 1).long()), "(2, 1)"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_DATA)
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_data_that_cannot_be_swept_are_named(outputs, part, name):
+    data, reason = WRONG_DATA[name]
+    good = features_of([0, 1])
+    with pytest.raises(ValueError) as caught:
+        sweep(**{"train": good, "val": good, part: data})
+    assert part in str(caught.value) and reason in str(caught.value)
+    assert "must be" in str(caught.value) and str(caught.value).isprintable()
+    assert not outputs, "nothing is trained"
+
+
+# --- the explorer
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_explorer_compares_heads_of_different_lengths(kept):
+    trials = sweep(*kept, [0.001], num_epochs=1) + sweep(*kept, [0.01], num_epochs=4)
+    rate, _, _, verdict, picture = grid_explorer(trials).children
+    for trial in trials:
+        rate.value = trial.learning_rate
+        assert f"validation accuracy {trial.val_accuracy:.3f}" in verdict.value
+        assert "<img" in picture.value
+
+
+def test_the_explorer_shows_what_goes_wrong(trials):
+    """An exception in a callback would show nowhere in a notebook."""
+    history = dataclasses.replace(trials[-1].history, train_accuracy=[0.5])
+    broken = dataclasses.replace(trials[-1], history=history)
+    rate, size, dropout, verdict, picture = grid_explorer([*trials[:-1], broken]).children
+    rate.value, size.value, dropout.value = 0.01, 4, 0.5
+    assert "That did not work" in verdict.value and "ValueError" in verdict.value
+    assert picture.value == ""
+    dropout.value = 0.0
+    assert "validation accuracy" in verdict.value

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course.widgets import descent_verdict, learning_rate_valley
+from course.widgets.valley import descent_verdict, learning_rate_valley
 
 
 @pytest.fixture
