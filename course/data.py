@@ -81,7 +81,11 @@ def photo_transform(size: int = 224) -> transforms.Compose:
 
 
 def denormalize(images: Tensor) -> Tensor:
-    """Undo the ImageNet normalisation, for looking: ``(..., 3, H, W)`` back to values in [0, 1]."""
+    """Undo the ImageNet normalisation, for looking: back to values in [0, 1].
+
+    Args:
+        images: ``(3, H, W) float32`` or ``(N, 3, H, W) float32``; the result has the same shape.
+    """
     mean, std = images.new_tensor([IMAGENET_MEAN, IMAGENET_STD]).view(2, 3, 1, 1)
     return (images * std + mean).clamp(0, 1)
 

@@ -78,10 +78,12 @@ def fold(garment: Garment, waist: float, wider: float, start: float, end: float)
 
 
 def pants(garment: Garment) -> None:
+    """Long trousers, narrow at the feet."""
     trousers(garment, length=garment.uniform(160, 220), foot=garment.uniform(18, 38))
 
 
 def shorts(garment: Garment) -> None:
+    """Short trousers with wide legs."""
     trousers(garment, length=garment.uniform(68, 110), foot=garment.uniform(36, 48))
 
 
@@ -112,9 +114,11 @@ def trousers(garment: Garment, length: float, foot: float) -> None:
 
 
 def pockets_and_button(garment: Garment) -> None:
+    """Slanted pockets at both sides and a button in the middle."""
     garment.line((16, 12), (22, 22), (41, 26))
     garment.dot(8, 3)
 
 
 def cord(garment: Garment) -> None:
+    """A cord that hangs out of the waistband, for trousers without a button."""
     garment.line((2, 8, 20), (7, 36), ink=LINING, shade=15, width=2.2)

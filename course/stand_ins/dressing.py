@@ -38,7 +38,7 @@ class Dice:
         return numbers * (high - low) + low
 
     def smooth_noise(self, cells: int) -> Tensor:
-        """Hills and valleys from 0 to 1, as many as `cells` on each side: ``(N, 1, H, W)``."""
+        """Hills and valleys from 0 to 1, `cells` on each side: ``(N, 1, H, W) float32``."""
         coarse = torch.rand(self.batch_size, 1, cells, cells, device=self.device)
         return enlarge(coarse, self.size)
 
@@ -91,7 +91,10 @@ def place(dice: Dice, grey: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def silhouette(grey: Tensor) -> Tensor:
-    """1 where the garment is and 0 elsewhere; small dark spots in it are closed."""
+    """1 where the garment is and 0 elsewhere: ``(N, 1, 28, 28) float32``, as the pictures are.
+
+    Small dark spots in the garment are closed.
+    """
     grown = F.max_pool2d((grey > 0.03).float(), 3, stride=1, padding=1)
     return -F.max_pool2d(-grown, 3, stride=1, padding=1)
 
@@ -123,7 +126,7 @@ def another_view(dice: Dice) -> Tensor:
 
 
 def colours(dice: Dice) -> Tensor:
-    """A grey level with a tint, because most clothes are not rainbow-coloured: ``(N, 3, 1, 1)``."""
+    """A grey level with a tint: ``(N, 3, 1, 1) float32``. Most clothes are not rainbow-coloured."""
     grey = dice.uniform(0, 1)
     tint = dice.uniform(-0.5, 0.5, channels=3)
     return (grey + tint * dice.uniform(0, 1)).clamp(0, 1)
@@ -145,21 +148,25 @@ def pattern(dice: Dice) -> Tensor:
 
 
 def cloth(dice: Dice) -> Tensor:
-    """Cloth of one colour, or of two in a pattern, as if it filled the picture."""
+    """Cloth of one colour, or of two in a pattern, all over: ``(N, 3, H, W) float32``."""
     first = colours(dice)
     second = colours(dice)
     return first + (second - first) * pattern(dice)
 
 
 def sew(dice: Dice, shade: Tensor) -> Tensor:
-    """Garments of new cloth with the old folds: `shade` is how bright the old cloth was."""
+    """Garments of new cloth with the old folds: ``(N, 3, H, W) float32``.
+
+    Args:
+        shade: how bright the old cloth was, ``(N, 1, H, W) float32``.
+    """
     contrast = dice.uniform(-0.5, 1.0)  # below 0 the folds that were bright become dark
     garment = cloth(dice) * (1 + contrast * (shade - 0.6))
     return garment + (dice.smooth_noise(dice.size // 8) - 0.5) * dice.uniform(0, 0.3)
 
 
 def paint_background(dice: Dice) -> Tensor:
-    """Cloth or one colour, which fades into another and is more or less rough."""
+    """A colour or cloth that fades into another and is rough: ``(N, 3, H, W) float32``."""
     first = cloth(dice)
     second = colours(dice)
     background = first + (second - first) * dice.smooth_noise(3) * dice.uniform(0, 1)
@@ -176,7 +183,7 @@ def shadow(dice: Dice, alpha: Tensor) -> Tensor:
 
 
 def photograph(dice: Dice, images: Tensor) -> Tensor:
-    """Uneven light, more or less of it, and the noise of a camera."""
+    """Uneven light and the noise of a camera: ``(N, 3, H, W) float32`` in [0, 1], as `images`."""
     light = 1 + (dice.smooth_noise(2) - 0.5) * dice.uniform(0, 1)
     noise = torch.randn(images.shape, device=dice.device) * dice.uniform(0, 0.06)
     return (images * light * dice.uniform(0.6, 1.3) + noise).clamp(0, 1)

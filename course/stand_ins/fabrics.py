@@ -28,30 +28,36 @@ class Patterns:
     fade: Array
 
 
-# Each fabric is the share of its second colour in every pixel, (H, W, 1).
+# Each fabric gives the share of its second colour in every pixel: (H, W, 1), from 0 to 1.
 
 
 def plain(patterns: Patterns) -> Array:
+    """One colour."""
     return np.zeros_like(patterns.along)
 
 
 def striped(patterns: Patterns) -> Array:
+    """Lines along the threads, one in each wave."""
     return patterns.along > 0.2
 
 
 def checked(patterns: Patterns) -> Array:
+    """Stripes in both directions; where they cross, the colour is strongest."""
     return 0.4 * (patterns.along > 0) + 0.4 * (patterns.across > 0)
 
 
 def dotted(patterns: Patterns) -> Array:
+    """A dot where a hill along the threads meets one across."""
     return patterns.along + patterns.across > 0.9
 
 
 def flowery(patterns: Patterns) -> Array:
+    """Blotches with uneven edges."""
     return patterns.spots > 0.65
 
 
 def fading(patterns: Patterns) -> Array:
+    """Slowly from one colour to the other."""
     return patterns.fade
 
 

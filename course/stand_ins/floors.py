@@ -14,18 +14,22 @@ WOOD = np.array([133, 107, 75], np.float32)  # a brown, values from 0 to 255
 
 
 def uneven(dice: Random, size: Size, hills: int, strength: float) -> Array:
+    """Hills and valleys of brightness; more hills make a rougher floor."""
     return 1 + strength * (clouds(dice, size, hills, hills) - 0.5)
 
 
 def wall(dice: Random, size: Size) -> Array:
+    """Almost even."""
     return uneven(dice, size, hills=4, strength=0.2)
 
 
 def sheet(dice: Random, size: Size) -> Array:
+    """With a few soft folds."""
     return uneven(dice, size, hills=9, strength=0.3)
 
 
 def carpet(dice: Random, size: Size) -> Array:
+    """Rough: each pixel is another tuft."""
     return uneven(dice, size, hills=200, strength=0.5)
 
 

@@ -7,10 +7,12 @@ ONE_SEAM = 999  # a distance between seams that leaves room for one only
 
 
 def t_shirt(garment: Garment) -> None:
+    """Short sleeves."""
     jersey(garment, sleeve=garment.uniform(20, 48))
 
 
 def longsleeve(garment: Garment) -> None:
+    """Long sleeves."""
     jersey(garment, sleeve=garment.choice([58, 75, 85, 90, 95, 100]))
 
 
@@ -30,6 +32,7 @@ def jersey(garment: Garment, sleeve: float) -> None:
 
 
 def roll_neck(garment: Garment) -> None:
+    """A collar that is folded over, in place of a neckline."""
     garment.piece((0, -13), (17, -14), (20, 4, 10), (0, 12), shade=-6)
 
 
@@ -56,6 +59,7 @@ def shirt(garment: Garment) -> None:
 
 
 def breast_pocket(garment: Garment) -> None:
+    """A pocket with a pointed end on the right side."""
     garment.piece((14, 38), (33, 38), (33, 60), (23, 63), (14, 60), side=RIGHT)
 
 

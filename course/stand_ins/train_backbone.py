@@ -77,6 +77,7 @@ def main() -> None:
 
 
 def parse_options() -> argparse.Namespace:
+    """What was asked for in the terminal."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--output", type=Path, default=STAND_IN, help="default: %(default)s")
     parser.add_argument(
@@ -110,7 +111,12 @@ def train_stage(model: MobileNetV2, images: Tensor, targets: Tensor, stage: Stag
 def dressed_batches(
     images: Tensor, targets: Tensor, stage: Stage, steps: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """So many batches of dressed-up pictures, shuffled anew in each epoch; shows its progress."""
+    """So many batches of dressed-up pictures, shuffled anew in each epoch; shows its progress.
+
+    Args:
+        images: ``(N, 28, 28) uint8``, from Fashion-MNIST.
+        targets: ``(N,) int64``.
+    """
     orders = [torch.randperm(len(images)) for _ in range(int(stage.epochs) + 1)]
     order = torch.cat(orders).to(images.device)
     for step in tqdm(range(steps), f"{stage.size} x {stage.size}", mininterval=10):
@@ -130,7 +136,12 @@ def save_backbone(model: MobileNetV2, path: Path) -> None:
 
 
 def report(model: MobileNetV2, images: Tensor, targets: Tensor, size: int) -> None:
-    """Print the accuracy on test pictures as they are, and dressed up as in training."""
+    """Print the accuracy on test pictures as they are, and dressed up as in training.
+
+    Args:
+        images: ``(N, 28, 28) uint8``, from Fashion-MNIST.
+        targets: ``(N,) int64``.
+    """
     for kind, show in {"plain": as_they_are, "dressed-up": dress_up}.items():
         batches = shown_batches(images, targets, size, show)
         _, accuracy = evaluate(model, batches, nn.CrossEntropyLoss(), images.device)
@@ -140,7 +151,7 @@ def report(model: MobileNetV2, images: Tensor, targets: Tensor, size: int) -> No
 def shown_batches(
     images: Tensor, targets: Tensor, size: int, show: Callable[[Tensor, int], Tensor]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of 100 pictures, in their order, made ready for the network by `show`."""
+    """Batches of 100 pictures ``(N, 28, 28) uint8``, made ready for the network by `show`."""
     for start in range(0, len(images), 100):
         chosen = slice(start, start + 100)
         yield show(images[chosen], size), targets[chosen]
