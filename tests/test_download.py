@@ -4,13 +4,13 @@ import hashlib
 import http.server
 import io
 import os
+import re
 import shutil
 import socket
 import ssl
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import types
@@ -23,11 +23,12 @@ from typing import IO, Any
 import pytest
 import torch
 import torchvision
+from new_python import obey_permissions, run_python
 from tqdm.auto import tqdm
 
-from course.files import downloads as download
-from course.files import paths
-from course.files.downloads import DownloadError, download_photos, download_weights
+from course.files import downloads, paths, sources
+from course.files.downloads import DownloadError
+from course.files.sources import download_photos, download_weights
 from course.stand_ins import photos_or_sketches, sketches
 
 TOP = "clothing-dataset-small-1196151"
@@ -74,8 +75,8 @@ def answer(body: bytes, status: int = 200, claim: int | None = None) -> Handle:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(download, "PAUSES", (0.01, 0.01, 0.01))
-    monkeypatch.setattr(download, "_unreachable", {})
+    monkeypatch.setattr(downloads, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(downloads, "_unreachable", {})
     with Server(("127.0.0.1", 0), Handler) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -101,6 +102,10 @@ def tiny_digest() -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def tiny_listing() -> str:
+    return sources.listing_digest({name: len(body) for name, body in tiny_files().items()})
+
+
 def make_zip(*extra: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
     """The tiny photos as GitHub would zip them, and more entries."""
     buffer = io.BytesIO()
@@ -120,9 +125,10 @@ def photos(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> P
     """Where the photos go; the expected ones are the tiny ones."""
     folder = tmp_path / "datasets" / "clothing-dataset-small"
     monkeypatch.setattr(paths, "PHOTOS", folder)
-    monkeypatch.setattr(download, "PHOTOS_URL", f"{server.url}/photos.zip")
-    monkeypatch.setattr(download, "PHOTOS_DIGEST", tiny_digest())
-    monkeypatch.setattr(download, "NUM_PHOTOS", 30)
+    monkeypatch.setattr(sources, "PHOTOS_URL", f"{server.url}/photos.zip")
+    monkeypatch.setattr(sources, "PHOTOS_DIGEST", tiny_digest())
+    monkeypatch.setattr(sources, "PHOTOS_LISTING", tiny_listing())
+    monkeypatch.setattr(sources, "NUM_PHOTOS", 30)
     return folder
 
 
@@ -143,7 +149,7 @@ def assert_fails(photos: Path, *words: str) -> None:
     with pytest.raises(DownloadError) as caught:
         download_photos()
     message = str(caught.value)
-    assert_clear(message, *words, str(photos), download.PHOTOS_URL)
+    assert_clear(message, *words, str(photos), sources.PHOTOS_URL)
     assert everything_in(photos.parent) == []
 
 
@@ -230,7 +236,7 @@ def test_nobody_listens(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}/photos.zip"
-    monkeypatch.setattr(download, "PHOTOS_URL", url)
+    monkeypatch.setattr(sources, "PHOTOS_URL", url)
     assert_fails(photos, "refused")
 
 
@@ -242,7 +248,7 @@ def test_stalled_server(photos: Path, server: Server, monkeypatch: pytest.Monkey
         released.wait(30)
 
     server.handle = handle
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
     start = time.perf_counter()
     assert_fails(photos, "nothing came for 0.3 seconds")
     assert time.perf_counter() - start < 10
@@ -264,9 +270,9 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that the program meant to wait, without waiting."""
     seconds: list[float] = []
     monkeypatch.setattr(
-        download, "time", types.SimpleNamespace(sleep=seconds.append, time=time.time)
+        downloads, "time", types.SimpleNamespace(sleep=seconds.append, time=time.time)
     )
-    monkeypatch.setattr(download, "PAUSES", (1.0, 2.0, 4.0))
+    monkeypatch.setattr(downloads, "PAUSES", (1.0, 2.0, 4.0))
     return seconds
 
 
@@ -326,7 +332,7 @@ def test_broken_again_and_again_but_resumed(photos: Path, server: Server, large:
 def test_more_breaks_than_tries_but_always_further(
     photos: Path, server: Server, large: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "PAUSES", (0.01,))
+    monkeypatch.setattr(downloads, "PAUSES", (0.01,))
     server.handle = Resuming(large)
     assert download_photos() == photos
     assert server.requests == 4
@@ -361,7 +367,7 @@ def test_bytes_are_taken_as_they_come(photos: Path, server: Server) -> None:
         request.wfile.write(b"b")
 
     server.handle = handle
-    pieces = download._receive(server.url, "here", tqdm(disable=True))
+    pieces = downloads._receive(server.url, "here", tqdm(disable=True))
     assert next(pieces) == (0, b"a")
     seen.set()
     assert list(pieces) == [(1, b"b")]
@@ -379,7 +385,7 @@ def test_headers_that_never_end(
             request.wfile.write(b"x")
 
     server.handle = handle
-    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.5)
     assert_fails(photos, "nothing came for 0.5 seconds")
     released.set()
     assert server.requests == 1
@@ -416,7 +422,7 @@ def test_offline_is_tried_once(
         raise error
 
     monkeypatch.setattr(socket, "create_connection", create_connection)
-    monkeypatch.setattr(download, "PHOTOS_URL", "http://photos.invalid/photos.zip")
+    monkeypatch.setattr(sources, "PHOTOS_URL", "http://photos.invalid/photos.zip")
     for _ in range(3):
         assert_fails(photos, "connection to photos.invalid failed", "check the network")
     assert len(tries) == 1
@@ -482,7 +488,7 @@ def test_proxy(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) ->
 
     server.handle = handle
     url = "http://photos.invalid/photos.zip"
-    monkeypatch.setattr(download, "PHOTOS_URL", url)
+    monkeypatch.setattr(sources, "PHOTOS_URL", url)
     monkeypatch.setenv("http_proxy", server.url)
     assert download_photos() == photos
     assert paths_asked == [url]
@@ -507,8 +513,8 @@ def test_certificates_are_checked(
     context.load_cert_chain(Path(__file__).with_name("nobody_trusts_this.pem"))
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.handle = answer(make_zip())
-    url = download.PHOTOS_URL.replace("http:", "https:")
-    monkeypatch.setattr(download, "PHOTOS_URL", url)
+    url = sources.PHOTOS_URL.replace("http:", "https:")
+    monkeypatch.setattr(sources, "PHOTOS_URL", url)
     assert_fails(photos, "CERTIFICATE_VERIFY_FAILED")
     assert server.requests == 0
 
@@ -548,26 +554,32 @@ def test_disk_full(
     monkeypatch.setattr(Path, "open", small)
     monkeypatch.setattr(shutil, "copyfileobj", lambda a, b, *n: copy(a, FullDisk(b, 100), *n))
     if room == 1000:
-        assert_weights_fail(weights, "No space left on device", "TORCH_HOME")
+        assert_weights_fail(weights, "No space left on device", "free some space", "TORCH_HOME")
         assert not weights.exists()
     server.handle = answer(make_zip())
-    assert_fails(photos, "No space left on device", str(photos.parent), "COURSE_DATASETS")
+    words = ("No space left on device", "free some space", "COURSE_DATASETS")
+    assert_fails(photos, *words, f"in {photos.parent};")
 
 
 def test_folder_cannot_be_written(
     photos: Path, weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*, prefix: str, dir: Path, **options: object) -> str:
-        raise PermissionError(13, "Permission denied", f"{dir / prefix}8zx")
+    mkdir = os.mkdir
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
-    assert_fails(photos, "Permission denied", f"make {photos.parent} writable", "COURSE_DATASETS")
-    assert_weights_fail(weights, "Permission denied", f"make {weights.parent}", "TORCH_HOME")
+    def refuse(path: Path, *mode: int) -> None:
+        if str(path).endswith(".tmp"):
+            raise PermissionError(13, "Permission denied", str(path))
+        mkdir(path, *mode)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    words = ("Permission denied", "change the permissions")
+    assert_fails(photos, *words, f"in {photos.parent};", "set COURSE_DATASETS to another folder")
+    assert_weights_fail(weights, *words, f"in {weights.parent};", "set TORCH_HOME to another")
     assert server.requests == 0
 
 
 def test_endless_answer(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
+    monkeypatch.setattr(downloads, "MAX_BYTES", 100_000)
     server.handle = answer(b"\0" * 300_000)
     assert_fails(photos, "more than 100,000 bytes")
 
@@ -625,7 +637,7 @@ def test_unsafe_members(photos: Path, server: Server, name: str | zipfile.ZipInf
 
 def test_bombs(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.handle = answer(make_zip((f"{TOP}/zeros.jpg", b"\0" * 5_000_000)))
-    monkeypatch.setattr(download, "MAX_BYTES", 4_000_000)
+    monkeypatch.setattr(downloads, "MAX_BYTES", 4_000_000)
     assert_fails(photos, "far more")
 
 
@@ -650,30 +662,149 @@ def test_password(photos: Path, server: Server) -> None:
 
 def test_a_file_in_the_way(photos: Path, server: Server) -> None:
     photos.parent.write_bytes(b"a file where the folder should be")
-    with pytest.raises(DownloadError, match="make .* writable"):
+    with pytest.raises(DownloadError, match="datasets; .*set COURSE_DATASETS to another folder"):
         download_photos()
     assert photos.parent.read_bytes() == b"a file where the folder should be"
     assert server.requests == 0
 
 
-def test_incomplete_folder_is_kept_and_named(photos: Path, server: Server) -> None:
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "removed": (lambda photo: photo.unlink(), "holds 29 photos"),
+    "emptied": (lambda photo: photo.write_bytes(b""), "some photos in .* are empty"),
+    "cut": (lambda photo: os.truncate(photo, 100), "some photos in .* were changed"),
+    "longer": (lambda photo: photo.write_bytes(bytes(9999)), "some photos in .* were changed"),
+    "renamed": (
+        lambda photo: photo.rename(photo.with_name("a.jpg")),
+        "some photos in .* were changed",
+    ),
+    "moved": (
+        lambda photo: photo.rename(photo.parents[1] / "a.jpg"),
+        "some photos in .* were changed",
+    ),
+    "one more": (
+        lambda photo: photo.with_name("mine.png").write_bytes(b"x"),
+        "holds 31 photos",
+    ),
+    "in capitals": (
+        lambda photo: photo.with_name("MINE.JPEG").write_bytes(b"x"),
+        "holds 31 photos",
+    ),
+    "a class gone": (lambda photo: shutil.rmtree(photo.parent), "holds 29 photos"),
+    "a part gone": (lambda photo: shutil.rmtree(photo.parents[1]), "holds 20 photos"),
+    "a class more": (
+        lambda photo: shutil.copytree(photo.parent, photo.parents[1] / "gloves"),
+        "holds 31 photos",
+    ),
+    "all gone": (
+        lambda photo: [shutil.rmtree(part) for part in photo.parents[2].iterdir()],
+        "holds 0 photos",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_photos_are_kept_and_named(photos: Path, server: Server, change: str) -> None:
     server.handle = answer(make_zip())
     download_photos()
-    next(photos.glob("test/hat/*.jpg")).unlink()
-    before = everything_in(photos)
-    expected = r"is not the \d+ photos; move or delete it, then run"
+    make_change, words = CHANGES[change]
+    make_change(next(photos.glob("test/hat/*.jpg")))
+    before = {path: path.is_file() and path.read_bytes() for path in everything_in(photos.parent)}
+    expected = rf"{words}.* is not the \d+ photos; move or delete it, then run"
     with pytest.raises(DownloadError, match=expected):
         download_photos()
-    assert everything_in(photos) == before
+    after = {path: path.is_file() and path.read_bytes() for path in everything_in(photos.parent)}
+    assert after == before
     assert server.requests == 1
 
 
-def test_hidden_files_do_not_count(photos: Path, server: Server) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "._test-hat.jpg",
+        "Thumbs.db",
+        "notes.txt",
+        ".ipynb_checkpoints/test-hat-checkpoint.jpg",
+        "@eaDir/test-hat.jpg",
+        "__MACOSX/test-hat.jpg",
+        "$RECYCLE.BIN/test-hat.jpg",
+    ],
+)
+@pytest.mark.parametrize("place", [".", "test", "test/hat"])
+def test_files_of_other_programs_do_not_count(
+    photos: Path, server: Server, name: str, place: str
+) -> None:
     server.handle = answer(make_zip())
     download_photos()
-    for name in (".DS_Store", "._test-hat.jpg"):
-        (photos / "test" / "hat" / name).write_bytes(b"left by a file manager")
+    path = photos / place / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"left by a file manager")
     assert download_photos() == photos
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(13, "change the permissions"), (5, "connect it"), (24, "too many files are open")],
+)
+def test_photos_that_cannot_be_looked_at_are_not_called_changed(
+    photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    scandir = os.scandir
+
+    def refuse(folder: str) -> Any:
+        if str(folder).endswith("hat"):
+            raise OSError(number, os.strerror(number), folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DownloadError, match=words) as caught:
+        download_photos()
+    assert "delete" not in str(caught.value)
+    assert server.requests == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="making links needs a right there")
+def test_a_part_that_is_a_link_to_another_disk(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    (photos / "train").rename(photos.parent / "elsewhere")
+    (photos / "train").symlink_to(photos.parent / "elsewhere")
+    assert download_photos() == photos
+    (photos / "train" / "round").symlink_to(photos)
+    with pytest.raises(DownloadError):
+        download_photos()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gives up rights of Linux")
+def test_a_class_folder_that_may_not_be_read(photos: Path, server: Server) -> None:
+    server.handle = answer(make_zip())
+    download_photos()
+    (photos / "test" / "hat").chmod(0)
+    code = f"{PROCESS[: PROCESS.rindex('signal.signal')]}sources.download_photos()"
+    try:
+        with pytest.raises(AssertionError) as caught:
+            run_python(code, *process_arguments(photos), before=obey_permissions)
+    finally:
+        (photos / "test" / "hat").chmod(0o755)
+    assert "Permission denied" in str(caught.value)
+    assert "ask for the right to do so" in str(caught.value)
+    assert "move or delete" not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.parametrize("umask", [0o077, 0o027, 0o022])
+def test_the_first_user_does_not_lock_out_the_others(
+    photos: Path, server: Server, umask: int
+) -> None:
+    server.handle = answer(make_zip())
+    photos.parent.mkdir()
+    photos.parent.chmod(0o1777)
+    run_python(PROCESS, *process_arguments(photos), before=lambda: os.umask(umask))
+    for path in (photos, *photos.rglob("*")):
+        readable = 0o555 if path.is_dir() else 0o444
+        assert path.stat().st_mode & readable == readable, path
 
 
 def test_two_threads_at_once(photos: Path, server: Server) -> None:
@@ -698,7 +829,7 @@ def test_two_threads_at_once(photos: Path, server: Server) -> None:
     for thread in threads:
         thread.join()
     assert results == [photos, photos]
-    assert download.folder_digest(photos) == tiny_digest()
+    assert sources.folder_digest(photos) == tiny_digest()
     assert list(photos.parent.iterdir()) == [photos]
 
 
@@ -721,7 +852,7 @@ def test_interruption_leaves_nothing(
         assert (folder / "train").is_dir()  # unpacked, but not yet checked
         raise error
 
-    monkeypatch.setattr(download, "folder_digest", interrupted)
+    monkeypatch.setattr(sources, "folder_digest", interrupted)
     with pytest.raises(error):
         download_photos()
     assert everything_in(photos.parent) == []
@@ -731,20 +862,22 @@ PROCESS = """
 import signal, sys
 from pathlib import Path
 from course.command import main as __main__
-from course.files import downloads as download, paths
+from course.files import paths, sources
 paths.PHOTOS = Path(sys.argv[1])
-download.PHOTOS_URL, download.PHOTOS_DIGEST = sys.argv[2:4]
-download.NUM_PHOTOS = 30
-download.weights_path = download.download_weights = lambda: Path(sys.executable)
+sources.PHOTOS_URL, sources.PHOTOS_DIGEST, sources.PHOTOS_LISTING = sys.argv[2:5]
+sources.weights_path = sources.download_weights = lambda: Path(sys.executable)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores Ctrl-C
 sys.exit(__main__.main(["download"]))
 """
 
 
+def process_arguments(photos: Path) -> list[str]:
+    return [str(photos), sources.PHOTOS_URL, tiny_digest(), tiny_listing()]
+
+
 def start_process(photos: Path) -> subprocess.Popen[bytes]:
-    arguments = [str(photos), download.PHOTOS_URL, tiny_digest()]
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, *arguments],
+        [sys.executable, "-c", PROCESS, *process_arguments(photos)],
         cwd=paths.PROJECT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -763,7 +896,7 @@ def test_two_processes_at_once(photos: Path, server: Server) -> None:
     for process in processes:
         _, stderr = process.communicate(timeout=120)
         assert process.returncode == 0, stderr.decode()
-    assert download.folder_digest(photos) == tiny_digest()
+    assert sources.folder_digest(photos) == tiny_digest()
     assert list(photos.parent.iterdir()) == [photos]
 
 
@@ -791,8 +924,33 @@ def test_interrupted_from_the_keyboard(photos: Path, server: Server) -> None:
     assert everything_in(photos.parent) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_what_a_killed_process_left_is_removed(photos: Path, server: Server) -> None:
-    old, new = photos.parent / ".download-old", photos.parent / ".download-new"
+    asked, released = threading.Event(), threading.Event()
+
+    def stall(request: http.server.BaseHTTPRequestHandler) -> None:
+        answer(make_zip()[:1000], claim=1_000_000)(request)
+        asked.set()
+        released.wait(60)
+
+    server.handle = stall
+    process = start_process(photos)
+    assert asked.wait(60)
+    time.sleep(0.3)
+    process.kill()
+    process.communicate(timeout=60)
+    released.set()
+    (left,) = photos.parent.iterdir()
+    assert (left / "photos.zip").exists()
+    server.handle = answer(make_zip())
+    download_photos()
+    assert list(photos.parent.iterdir()) == [photos]
+
+
+def test_what_a_process_of_another_machine_left_stays_a_day(photos: Path, server: Server) -> None:
+    old, new = (
+        photos.parent / f".clothing-dataset-small.0123abcd.{pid}.01234567.tmp" for pid in (1, 2)
+    )
     for folder in (old, new):
         folder.mkdir(parents=True)
         (folder / "photos.zip").write_bytes(b"half of it")
@@ -806,8 +964,10 @@ def test_what_a_killed_process_left_is_removed(photos: Path, server: Server) -> 
 def test_all_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> None:
     real = photos_or_sketches()
     if real != paths.PHOTOS:  # the drawn garments, packed and sent in the same way
-        monkeypatch.setattr(download, "NUM_PHOTOS", 10 * sum(sketches.COUNTS.values()))
-        monkeypatch.setattr(download, "PHOTOS_DIGEST", download.folder_digest(real))
+        monkeypatch.setattr(sources, "NUM_PHOTOS", 10 * sum(sketches.COUNTS.values()))
+        monkeypatch.setattr(sources, "PHOTOS_DIGEST", sources.folder_digest(real))
+        listing = sources.listing_digest(sources._picture_sizes(real))
+        monkeypatch.setattr(sources, "PHOTOS_LISTING", listing)
     archive = tmp_path / "photos.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
         for path in real.rglob("*"):
@@ -823,9 +983,9 @@ def test_all_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Ser
 
     server.handle = handle
     monkeypatch.setattr(paths, "PHOTOS", tmp_path / "datasets" / "clothing-dataset-small")
-    monkeypatch.setattr(download, "PHOTOS_URL", f"{server.url}/photos.zip")
+    monkeypatch.setattr(sources, "PHOTOS_URL", f"{server.url}/photos.zip")
     copy = download_photos()
-    assert download.folder_digest(copy) == download.PHOTOS_DIGEST == download.folder_digest(real)
+    assert sources.folder_digest(copy) == sources.PHOTOS_DIGEST == sources.folder_digest(real)
     assert download_photos() == copy
     assert server.requests == 1
 
@@ -842,7 +1002,7 @@ def weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: Server) -> 
     name = f"small-{hashlib.sha256(body).hexdigest()[:8]}.pth"
     server.handle = answer(body)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(download, "WEIGHTS_URL", f"{server.url}/models/{name}")
+    monkeypatch.setattr(sources, "WEIGHTS_URL", f"{server.url}/models/{name}")
     return tmp_path / "torch" / "hub" / "checkpoints" / name
 
 
@@ -850,16 +1010,16 @@ def assert_weights_fail(weights: Path, *words: str) -> None:
     with pytest.raises(DownloadError) as caught:
         download_weights()
     message = str(caught.value)
-    url = download.WEIGHTS_URL
+    url = sources.WEIGHTS_URL
     assert_clear(message, *words, str(weights), url)
     assert [path for path in everything_in(weights.parent) if path != weights] == []
 
 
 def test_the_weights_are_those_of_torchvision() -> None:
     weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
-    assert weights.url == download.WEIGHTS_URL
+    assert weights.url == sources.WEIGHTS_URL
     expected = Path(torch.hub.get_dir(), "checkpoints", "mobilenet_v2-b0353104.pth")
-    assert download.weights_path() == expected
+    assert sources.weights_path() == expected
 
 
 def test_weights_arrive_only_once(weights: Path, server: Server) -> None:
@@ -894,7 +1054,7 @@ def test_weights_from_a_stalled_server(
         released.wait(30)
 
     server.handle = handle
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
     assert_weights_fail(weights, "nothing came for 0.3 seconds")
     released.set()
 
@@ -916,7 +1076,7 @@ def test_two_threads_want_the_weights(weights: Path, server: Server) -> None:
 def test_weights_resumed(weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     body = os.urandom(700_000)
     name = f"large-{hashlib.sha256(body).hexdigest()[:8]}.pth"
-    monkeypatch.setattr(download, "WEIGHTS_URL", f"{server.url}/{name}")
+    monkeypatch.setattr(sources, "WEIGHTS_URL", f"{server.url}/{name}")
     server.handle = Resuming(body)
     assert download_weights().read_bytes() == body
     assert server.requests == 3
@@ -924,5 +1084,211 @@ def test_weights_resumed(weights: Path, server: Server, monkeypatch: pytest.Monk
 
 def test_weights_folder_cannot_be_made(weights: Path) -> None:
     weights.parents[2].write_bytes(b"a file where the folder should be")
-    with pytest.raises(DownloadError, match="make .* writable"):
+    with pytest.raises(DownloadError, match="checkpoints; .*set TORCH_HOME to another folder"):
         download_weights()
+
+
+def legacy(content: object) -> bytes:
+    """What torch.save() wrote before it made archives, as the official weights are."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=False)
+    return buffer.getvalue()
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda body: b"",
+    "cut": lambda body: body[:-100],
+    "halved": lambda body: body[: len(body) // 2],
+    "zeros at the end": lambda body: body[:-30] + bytes(30),
+    "one byte wrong": lambda body: body.replace(
+        torch.arange(3.0).numpy().tobytes(), torch.tensor([0.0, 1.0, 2.5]).numpy().tobytes()
+    ),
+    "a web page": lambda body: b"<html>Please log in</html>",
+    "a pointer": lambda body: b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+    "other weights in the old format": lambda body: legacy({"weight": torch.arange(4.0)}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_weights_are_fetched_anew(weights: Path, server: Server, damage: str) -> None:
+    body = download_weights().read_bytes()
+    weights.write_bytes(DAMAGES[damage](body))
+    assert weights.read_bytes() != body
+    assert download_weights() == weights
+    assert weights.read_bytes() == body
+    assert everything_in(weights.parent) == [weights]
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_weights_without_network(weights: Path, server: Server, damage: str) -> None:
+    weights.write_bytes(DAMAGES[damage](download_weights().read_bytes()))
+    before = weights.read_bytes()
+    server.handle = answer(b"", 404)
+    assert_weights_fail(weights, "the file there is damaged, and 127.0.0.1", "answered 404")
+    assert weights.read_bytes() == before
+
+
+def test_other_weights_that_are_whole_are_used(weights: Path, server: Server) -> None:
+    """Somebody has put them there; what the name promises is for what arrives."""
+    weights.parent.mkdir(parents=True)
+    torch.save({"weight": torch.arange(4.0)}, weights)
+    before = weights.read_bytes()
+    assert download_weights() == weights
+    assert weights.read_bytes() == before
+    assert server.requests == 0
+
+
+def test_the_expected_weights_are_used_in_any_format(
+    weights: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = legacy({"weight": torch.arange(3.0)})
+    name = f"official-{hashlib.sha256(body).hexdigest()[:8]}.pth"
+    monkeypatch.setattr(sources, "WEIGHTS_URL", f"{server.url}/{name}")
+    weights.parent.mkdir(parents=True)
+    weights.with_name(name).write_bytes(body)
+    assert download_weights() == weights.with_name(name)
+    assert server.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(13, "Permission denied"), "change the permissions"),
+        (OSError(5, "Input/output error"), "connect it"),
+    ],
+)
+def test_weights_that_cannot_be_read_are_not_called_damaged(
+    weights: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    words: str,
+) -> None:
+    download_weights()
+    before = weights.read_bytes()
+    with monkeypatch.context() as patch:
+
+        def refuse(path: Path) -> bytes:
+            raise error
+
+        patch.setattr(Path, "read_bytes", refuse)
+        assert_weights_fail(weights, str(error.strerror), words)
+    assert weights.read_bytes() == before
+    assert server.requests == 1
+
+
+# Trouble of this computer, not of the network
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (28, "free some space"),
+        (13, "change the permissions"),
+        (30, "choose another folder"),
+        (5, "connect it"),
+        (24, "too many files are open"),
+        (12, "memory is full"),
+        (16, "another program is using it"),
+    ],
+)
+@pytest.mark.parametrize("function", ["open", "extract", "replace"])
+def test_each_refusal_has_its_advice(
+    photos: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    words: str,
+    function: str,
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number), "/some/where/.hidden")
+
+    server.handle = answer(make_zip())
+    if function == "open":
+        monkeypatch.setattr(Path, "open", refuse)
+    elif function == "extract":
+        monkeypatch.setattr(zipfile.ZipFile, "extract", refuse)
+    else:
+        monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(DownloadError) as caught:
+        download_photos()
+    message = str(caught.value)
+    assert_clear(message, os.strerror(number), words, f"in {photos.parent};")
+    another_folder_helps = number not in (12, 24)
+    assert ("set COURSE_DATASETS to another folder" in message) == another_folder_helps
+    assert everything_in(photos.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(24, "too many files are open"), (23, "too many files are open"), (12, "memory is full")],
+)
+def test_no_socket_is_not_called_no_network(
+    photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def refuse(*arguments: object, **options: object) -> socket.socket:
+        raise OSError(number, os.strerror(number))
+
+    server.handle = answer(make_zip())
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "create_connection", refuse)
+        assert_fails(photos, "127.0.0.1", "was not asked", os.strerror(number), words)
+    assert download_photos() == photos, "the host was taken for unreachable"
+
+
+def test_no_room_for_a_thread(
+    photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading, "Thread", Refused)
+    assert_fails(photos, "was not asked (can't start new thread); the system is busy")
+
+
+def test_full_memory_says_so(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(folder: Path) -> str:
+        raise MemoryError
+
+    server.handle = answer(make_zip())
+    monkeypatch.setattr(sources, "folder_digest", full)
+    with pytest.raises(MemoryError) as caught:
+        download_photos()
+    assert_clear(str(caught.value), str(photos), "not enough memory; memory is full")
+    assert everything_in(photos.parent) == []
+
+
+LIMITED = """
+import ctypes, resource
+ctypes.CDLL("libgcc_s.so.1")  # which the first thread that ends would load
+resource.setrlimit(resource.{limit}, ({number}, {number}))
+try:
+    sources.download_photos()
+except sources.DownloadError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep other limits")
+@pytest.mark.parametrize(
+    ("limit", "number", "words"),
+    [
+        ("RLIMIT_FSIZE", 1000, "File too large in .*; free some space"),
+        ("RLIMIT_NOFILE", 3, "Too many open files in .*; too many files are open"),
+        ("RLIMIT_NOFILE", 4, r"was not asked \(Too many open files\); too many files are open"),
+    ],
+)
+def test_limits_of_a_real_process(
+    photos: Path, server: Server, limit: str, number: int, words: str
+) -> None:
+    server.handle = answer(make_zip())
+    code = PROCESS[: PROCESS.rindex("signal.signal")] + LIMITED.format(limit=limit, number=number)
+    output = run_python(code, *process_arguments(photos))
+    assert re.search(words, output), output
+    # Who may open no file cannot look into the work folder to empty it. The next one does.
+    assert [path for path in photos.parent.iterdir() if not path.name.endswith(".tmp")] == []
+    assert download_photos() == photos
+    assert list(photos.parent.iterdir()) == [photos]

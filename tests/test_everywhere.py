@@ -1,7 +1,6 @@
 """Any folder, any language and clock of the system, and a checkout that cannot be written."""
 
 import ast
-import ctypes
 import json
 import os
 import re
@@ -9,10 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from new_python import be_nobody, obey_permissions
 
 from course.data import ClothingDataset
 from course.files import paths
@@ -76,7 +76,9 @@ def checkout() -> Iterator[Path]:
             path.chmod(0o755)
 
 
-def use_everything(checkout: Path, **environment: str) -> str:
+def use_everything(
+    checkout: Path, before: Callable[[], None] = obey_permissions, **environment: str
+) -> str:
     """Run the important functions of the checkout, working in its parent folder."""
     ours = {"HOME": str(checkout.parent / "home"), "XDG_CACHE_HOME": "", "TQDM_DISABLE": "1"}
     rest = {k: v for k, v in os.environ.items() if k not in ("COURSE_DATASETS", "TORCH_HOME")}
@@ -84,18 +86,11 @@ def use_everything(checkout: Path, **environment: str) -> str:
         [sys.executable, "-c", USE_EVERYTHING],
         env=rest | ours | {"PYTHONPATH": str(checkout)} | environment,
         cwd=checkout.parent,
-        preexec_fn=obey_permissions if os.name == "posix" else None,
+        preexec_fn=before if os.name == "posix" else None,
         capture_output=True,
     )
     assert result.returncode == 0, result.stderr.decode(errors="replace")
     return result.stdout.decode(errors="replace")
-
-
-def obey_permissions() -> None:
-    """Let a read-only folder be one for root too: give up the right to overrule (Linux)."""
-    if sys.platform == "linux" and os.geteuid() == 0:
-        drop_from_bounding_set, may_overrule_permissions = 24, 1
-        ctypes.CDLL(None).prctl(drop_from_bounding_set, may_overrule_permissions)
 
 
 @pytest.mark.parametrize("system", ODD_SYSTEMS)
@@ -117,6 +112,24 @@ def test_a_read_only_checkout_is_left_as_it_is(checkout: Path) -> None:
     assert sorted(checkout.rglob("*")) == before
     assert len(list(home.rglob("drawn-garments/train/dress/*.jpg"))) == 2
     assert len(list(home.rglob("pytorch-course/models/last.pth"))) == 1
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root becomes somebody else"
+)
+def test_a_user_without_a_name_and_a_home_can_use_it(checkout: Path) -> None:
+    """As in a container that is started for any user: nothing but /tmp can be written."""
+    temporary = checkout.parent / "temporary"
+    temporary.mkdir()
+    temporary.chmod(0o1777)
+    for folder in (checkout.parent, *(path for path in checkout.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
+    before = sorted(checkout.rglob("*"))
+    use_everything(checkout, be_nobody, HOME="/", TMPDIR=str(temporary))
+    assert sorted(checkout.rglob("*")) == before
+    (ours,) = temporary.glob("pytorch-course-*")
+    assert len(list(ours.rglob("drawn-garments/train/dress/*.jpg"))) == 2
+    assert (ours / "models" / "last.pth").exists()
 
 
 def tracked_files() -> list[str]:
@@ -191,5 +204,5 @@ def test_class_folders_that_differ_by_case_are_refused(tmp_path: Path) -> None:
     if len(list(tmp_path.iterdir())) == 2:  # the file system takes them for one
         assert len(ClothingDataset(tmp_path)) == 2
     else:
-        with pytest.raises(ValueError, match=r"only by case: rename one of \['Dress', 'dress'\]"):
+        with pytest.raises(ValueError, match=r"look alike: \['Dress', 'dress'\]: rename one"):
             ClothingDataset(tmp_path)

@@ -29,9 +29,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, Dataset
 
-from course import checkpoint
 from course.checkpoint import load_checkpoint, remaining_batches, save_checkpoint
 from course.device import seed_everything
+from course.files import writing
 from course.training import History
 
 NUM_EPOCHS, NUM_BATCHES = 2, 4
@@ -140,7 +140,7 @@ def train_and_die(path: Path, optimizer_number: int, kind: str, seed: int) -> No
         return file
 
     if kind == "bytes":
-        checkpoint.open = opened  # type: ignore[attr-defined]
+        writing.open = opened  # type: ignore[attr-defined]
     elif kind == "calls":
         name = draw.choice(["fsync", "replace"])
         setattr(os, name, watched(getattr(os, name), draw.random() < 0.5))
