@@ -12,7 +12,7 @@ from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
 from course.data import FASHION_CLASSES
 from course.files.downloads import DownloadError
 from course.files.pictures import load_image, upright_rgb
-from course.files.trouble import advice_for, reason_of
+from course.files.trouble import advice_for, with_advice
 from course.stand_ins import STAND_IN, load_stand_in, weights_or_stand_in
 
 WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
@@ -47,8 +47,8 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         with torch.device("meta"):  # shapes without memory, to compare names and shapes
             mobilenet_v2().load_state_dict(weights, assign=True)
     except Exception as error:  # a damaged file can fail in any way
-        if advice := advice_for(error):
-            raise OSError(f"{path} cannot be read ({reason_of(error)}): {advice}") from error
+        if isinstance(error, OSError | MemoryError) and advice_for(error):
+            raise with_advice(error, f"{path} cannot be read") from error
         raise DownloadError(f"{path} holds no MobileNetV2: delete it, then try again") from error
     return weights
 

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from course.files.pickles import NAMEABLE, PickleError, check_pickle, names_in
-from course.files.reading import with_advice
 from course.files.strangers import HEAD, kind_of_file, kind_of_zip
-from course.files.trouble import advice_for, reason_of
+from course.files.trouble import advice_for, reason_of, with_advice
 
 # What torch.save() calls its records. They lie in a folder with the name that the file had then.
 RECORDS = re.compile(r"[^/\\:]+/(data\.pkl|(\.?data/)?\.?\w+)")

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from course.files.archives import read_torch_file
-from course.files.reading import with_advice
 from course.files.savable import write_torch_file
-from course.files.trouble import advice_for, reason_of
+from course.files.trouble import with_advice
 from course.files.writing import write_whole
 
 MAX_BYTES = 4_000_000  # a card of 10,000 classes has less than one million
@@ -128,10 +127,7 @@ def write_card(path: str | Path, card: ModelCard) -> None:
     try:
         write_whole(Path(path), _as_json(card))
     except OSError as error:
-        problem = f"the model card {str(path)!r} was not saved ({reason_of(error)})"
-        told = type(error)(f"{problem}: {advice_for(error)}")
-        told.errno = error.errno  # by which `advice_for` knows it as an error of the system
-        raise told from error
+        raise with_advice(error, f"the model card {str(path)!r} was not saved") from error
 
 
 def _as_json(card: ModelCard) -> bytes:
@@ -170,7 +166,7 @@ def read_card(path: str | Path) -> ModelCard:
         entries = json.loads(content)
         problem = _problem_of(entries)
     except OSError as error:
-        raise with_advice(error, f"the model card {shown}") from error
+        raise with_advice(error, f"the model card {shown} cannot be read") from error
     except (ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())
     if problem:

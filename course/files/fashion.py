@@ -12,8 +12,7 @@ import zlib
 from pathlib import Path
 
 from course.files import paths
-from course.files.reading import with_advice
-from course.files.trouble import advice_for
+from course.files.trouble import advice_for, with_advice
 from course.files.writing import move_into_place, work_folder
 
 # The SHA-256 digests of the unpacked files.

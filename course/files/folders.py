@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from course.files.left_out import describe, describe_left_out, is_picture, say_once
 from course.files.names import canonical, look_alikes, spelled
-from course.files.reading import with_advice
+from course.files.trouble import with_advice
 
 # What systems and programs make for themselves, in lower case. Hidden entries are left out, too.
 SERVICE_NAMES = {

@@ -25,8 +25,7 @@ from PIL import (
 from course.files.contents import LENGTH_OF_START, REMEDIES, USUAL_REMEDY, what_it_is
 from course.files.depth import colour_to_8_bits, grey_to_8_bits, is_16_bit_colour
 from course.files.orientation import ORIENTATION, upright
-from course.files.reading import with_advice
-from course.files.trouble import reason_of
+from course.files.trouble import reason_of, with_advice
 
 FULL_PIXELS = 65_000_000  # a JPEG of more is decoded at half its width and height
 MAX_JPEG_PIXELS = 4 * FULL_PIXELS  # phones have up to 200 million

@@ -90,3 +90,17 @@ def reason_of(error: BaseException) -> str:
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     line = " ".join(str(words).split())
     return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+def with_advice(
+    error: OSError | MemoryError, problem: str, advice: str | None = None
+) -> OSError | MemoryError:
+    """The same kind of error in words for people: the problem, its reason and what helps.
+
+    It never turns into "the file is damaged", because the file may be good.
+    """
+    advice = advice or advice_for(error) or DEFAULT
+    told = type(error)(f"{problem} ({reason_of(error)}): {advice}")
+    if isinstance(error, OSError) and isinstance(told, OSError):
+        told.errno = error.errno  # by which `advice_for` knows it as an error of the system
+    return told

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from course.files import paths
 from course.files.downloads import DownloadError, short_reason
 from course.files.sources import download_photos, download_weights
-from course.files.trouble import advice_for, reason_of
+from course.files.trouble import reason_of, with_advice
 from course.stand_ins.sketches import draw_garments
 
 if TYPE_CHECKING:  # torch takes seconds to load, which drawing need not wait for
@@ -113,5 +113,4 @@ def _read_stand_in() -> bytes:
         remedy = paths.HOW_TO_INSTALL if paths.installed_without_folders() else GET_IT_AGAIN
         raise FileNotFoundError(f"{STAND_IN} is missing: {remedy}") from error
     except (OSError, MemoryError) as error:
-        problem = f"{STAND_IN} cannot be read ({reason_of(error)})"
-        raise type(error)(f"{problem}: {advice_for(error)}") from error
+        raise with_advice(error, f"{STAND_IN} cannot be read") from error

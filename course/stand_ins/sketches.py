@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from tqdm.auto import tqdm
 
 from course.files import paths
-from course.files.trouble import advice_for, reason_of
+from course.files.trouble import advice_for, with_advice
 from course.files.writing import move_into_place, work_folder, write_whole
 from course.stand_ins.cutting import Array, Garment
 from course.stand_ins.fabrics import weave
@@ -146,4 +146,4 @@ def explained(problem: str) -> Iterator[None]:
         advice = advice_for(error) or "try again"
         if isinstance(error, OSError):
             advice += ", or set COURSE_DATASETS to another folder"
-        raise type(error)(f"{problem} ({reason_of(error)}): {advice}") from error
+        raise with_advice(error, problem, advice) from error
