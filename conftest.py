@@ -7,6 +7,9 @@ everywhere, and nbval takes an empty count with outputs for a mistake, so it is 
 
 A notebook that needs the clothing photos or the MobileNetV2 weights says so in its metadata. They
 are fetched, or their stand-ins made, before the first test, so that no cell has to wait for them.
+
+Importing the course sets how torch's threads wait, before torch is loaded. Kernels and other
+programs that the tests start inherit it; see course/__init__.py.
 """
 
 from contextlib import suppress
@@ -15,24 +18,28 @@ from functools import cache
 import pytest
 from nbformat import NotebookNode
 
-from course.files.downloads import DownloadError, download_weights
+from course.files.downloads import DownloadError
+from course.files.sources import download_weights
 from course.stand_ins import photos_or_sketches
 
 
 @cache
-def weights() -> None:
-    with suppress(DownloadError):  # the stand-in needs no preparation
+def fetch_weights() -> None:
+    """Fetch the ImageNet weights once, if they can be had: their stand-in needs no preparation."""
+    with suppress(DownloadError):
         download_weights()
 
 
-PREPARE = {"photos": cache(photos_or_sketches), "weights": weights}
+PREPARE = {"photos": cache(photos_or_sketches), "weights": fetch_weights}
 
 
 def is_fact(cell: NotebookNode) -> bool:
+    """Whether the outputs of a code cell are stored in the notebook and compared."""
     return "keep_output" in cell["metadata"].get("tags", [])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tell nbval what to compare, and prepare what the notebooks of this run need."""
     for item in items:
         cell = getattr(item, "cell", None)
         if cell is None:

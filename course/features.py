@@ -1,88 +1,127 @@
 """What the frozen base says about every photo, computed once and kept on disk.
 
 A frozen network gives the same features for the same photo in every epoch. So the photos go through
-it once, and after that a head trains on 1,280 numbers a photo instead of a photo. If the last
-blocks are to be trained too, the pass stops before them and keeps feature maps. What is kept is
-used again only if nothing has changed that it depends on; see `cache_key`.
+it once, and after that a head trains on 1,280 numbers per photo instead of a photo. If the last
+blocks are to be trained too, the pass stops before them and keeps feature maps.
 """
 
 import copy
-import hashlib
-import math
-import warnings
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
 
 import PIL
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 from tqdm.auto import tqdm
 
-from course.data import ClothingDataset
-from course.files import paths
-from course.files.pictures import check_images
-from course.files.writing import write_whole
+from course.data import ClothingDataset, photos_behind
+from course.files import kept, paths
 from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
-BATCH_SIZE = 8  # what the network computes for 8 photos fits into the cache of a processor
+BATCH_SIZE = 16
+BATCHES_AHEAD = 2  # that are decoded while one is in the network
+MOST_THREADS = 8  # that decode photos, because each may hold a huge one
 
 
 @torch.no_grad()
 def extract_features(
-    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
+    model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None = None
 ) -> TensorDataset:
     """Run every photo through the frozen base once, or take what an earlier call kept.
 
     Args:
-        dataset: photos with a transform to ``(3, H, W)`` float32. A transform that draws random
-            numbers would be drawn once for good: there is no augmentation here.
+        model: its base gives the features; the head is not used.
+        dataset: a `ClothingDataset`, or a part of one as ``random_split`` makes it, with a
+            transform to ``(3, H, W) float32``. A transform that draws random numbers would draw
+            them once for good: there is no augmentation here.
         until: the block of `model.base_model` to stop before; None for the whole base and pooling.
 
     Returns:
-        ``(N, 1280)`` float32 features, or maps such as ``(N, 160, 7, 7)`` with ``until=17``, and
-        ``(N,)`` int64 targets, in the order of `dataset`, on the CPU.
+        Features ``(N, 1280) float32``, or maps ``(N, C, H, W) float32`` with `until`, and targets
+        ``(N,) int64``, in the order of `dataset`, on the CPU.
 
     Raises:
         ValueError: if the transform is missing or cannot be recognised later, or `until` is wrong.
-        ImageFileError: if a photo is damaged; it is found before the pass begins.
+        ImageFileError: if a photo is damaged. It is named as soon as it is met; nothing is kept.
+        OSError, MemoryError: if the system cannot read a photo, which may be good.
     """
-    if until is not None and not 0 < until < len(model.base_model):
-        raise ValueError(f"until must be at least 1 and below {len(model.base_model)}, got {until}")
+    photos, indices = photos_of(dataset)
+    targets = torch.tensor([photos.labels[i] for i in indices])  # (N,)
+
     key = cache_key(model, dataset, until)
-    path = paths.CACHE / f"features-{dataset.data_dir.name}-{key[:16]}.safetensors"
-    shape: tuple[int, ...] = (NUM_FEATURES,)
-    if until is not None:  # a map is smaller for small photos
-        example = dataset[0][0].unsqueeze(0).to(next(model.parameters()).device)
-        shape = tuple(fold_batchnorm(model).extract_features(example, until).shape[1:])
-    kept = read_kept(path, key, torch.tensor(dataset.labels), shape)
-    if kept is None:
-        check_images(dataset.image_paths)
-        kept = compute_features(model, dataset, until)
+    file = kept.file_of(paths.CACHE, photos.data_dir.absolute().name, key)
+    features = kept.read_kept(file, key, shape_of_features(model, dataset, until))
+    if features is None:
+        features = compute_features(model, dataset, until)
         if cache_key(model, dataset, until) == key:  # no photo was changed meanwhile
-            keep(path, key, *kept)
-    return TensorDataset(*kept)
+            kept.keep(file, key, features)
+    return TensorDataset(features, targets)
 
 
 @torch.no_grad()
 def compute_features(
-    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """One pass of the frozen base over all photos: features (or maps) and targets ``(N,)``."""
+    model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None = None
+) -> Tensor:
+    """One pass of the frozen base over all photos, see `extract_features` for what comes out."""
+    photos, indices = photos_of(dataset)
     device = next(model.parameters()).device
-    model, batches = fold_batchnorm(model), []
-    title = f"features of {dataset.data_dir.name!r}"
-    # Threads suffice for decoding, which leaves Python's lock free.
-    with ThreadPoolExecutor() as pool, tqdm(total=len(dataset), desc=title, unit="photo") as bar:
-        for start in range(0, len(dataset), BATCH_SIZE):
-            indices = range(start, min(start + BATCH_SIZE, len(dataset)))
-            images = torch.stack(list(pool.map(lambda i: dataset[i][0], indices)))
+    model = fold_batchnorm(model)
+    results = []
+    bar = tqdm(total=len(indices), desc=f"features of {photos.data_dir.name!r}", unit="photo")
+    with bar, closing(decoded_ahead(photos, indices)) as batches:
+        for images in batches:  # (N, 3, H, W)
             images = images.to(device, memory_format=torch.channels_last)
-            batches.append(model.extract_features(images, until).contiguous().cpu())
+            features = model.extract_features(images, until)  # (N, 1280)
+            results.append(features.contiguous().cpu())
             bar.update(len(images))
-    return torch.cat(batches), torch.tensor(dataset.labels)
+    return torch.cat(results)
+
+
+def decoded_ahead(photos: ClothingDataset, indices: Sequence[int]) -> Generator[Tensor]:
+    """The photos in batches ``(N, 3, H, W) float32``; threads decode the next ones meanwhile.
+
+    Threads suffice for that, because a decoder leaves Python's lock free. Only a few batches are in
+    memory at the same time, however many photos there are.
+    """
+
+    def decode(i: int) -> Tensor:
+        image: Tensor = photos[i][0]  # (3, H, W)
+        return image
+
+    def stack(batch: list[Future[Tensor]]) -> Tensor:
+        return torch.stack([photo.result() for photo in batch])  # waits for those in work
+
+    ahead: deque[list[Future[Tensor]]] = deque()
+    with decoders() as pool:
+        for start in range(0, len(indices), BATCH_SIZE):
+            batch = indices[start : start + BATCH_SIZE]
+            ahead.append([pool.submit(decode, i) for i in batch])
+            if len(ahead) > BATCHES_AHEAD:
+                yield stack(ahead.popleft())
+        while ahead:
+            yield stack(ahead.popleft())
+
+
+@contextmanager
+def decoders() -> Iterator[ThreadPoolExecutor]:
+    """Threads that decode photos. They end with the block, also after Ctrl-C or a damaged photo.
+
+    By default each of them would start more threads for its share of torch's work, which would be
+    in the way of the network.
+    """
+    num_threads = torch.get_num_threads()
+    size = min(num_threads, MOST_THREADS)
+    pool = ThreadPoolExecutor(size, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(num_threads)  # what a thread sets holds for those to come, too
 
 
 def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobileNet:
@@ -96,14 +135,16 @@ def fold_batchnorm(model: ClothingClassifierMobileNet) -> ClothingClassifierMobi
     for block in model.base_model.modules():
         if isinstance(block, nn.Sequential):
             for i in range(len(block) - 1):
-                conv, norm = block[i], block[i + 1]
+                conv = block[i]
+                norm = block[i + 1]
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    block[i], block[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+                    block[i] = fuse_conv_bn_eval(conv, norm)
+                    block[i + 1] = nn.Identity()
     return model.to(memory_format=torch.channels_last)
 
 
 def cache_key(
-    model: ClothingClassifierMobileNet, dataset: ClothingDataset, until: int | None = None
+    model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None = None
 ) -> str:
     """A digest of everything that the features depend on.
 
@@ -111,66 +152,65 @@ def cache_key(
     in order, the transform, and how `compute_features` calculates. 3,068 photos take a fraction
     of a second.
     """
-    transform = repr(dataset.transform)
-    if dataset.transform is None:
+    photos, indices = photos_of(dataset)
+    settings = {
+        "transform": settings_of(photos.transform),
+        # bfloat16 would be twice as fast where the processor has it, but moves features by about
+        # three parts in a hundred. Folding and channels_last change them by rounding only.
+        "calculation": "float32, BatchNorm folded, channels_last",
+        "device": next(model.parameters()).device.type,
+        "torch": torch.__version__.rpartition(".")[0],
+        "Pillow": PIL.__version__,
+    }
+    weights = model.base_model[:until].state_dict()
+    files = [(photos.image_paths[i], photos.labels[i]) for i in indices]
+    return kept.key_of(settings, weights, files)
+
+
+def settings_of(transform: object) -> str:
+    """What a transform says of itself; two that do different things must not say the same.
+
+    Raises:
+        ValueError: if there is no transform, or one of its steps does not say its settings.
+    """
+    if transform is None:
         raise ValueError("the dataset has no transform: give it course.data.photo_transform()")
-    if "Lambda" in transform or " at 0x" in transform:
+    text = repr(transform)
+    if "Lambda" in text or " at 0x" in text:
         problem = "a step of the transform does not say its settings, so nothing kept could be told"
         remedy = "use torchvision's transforms, or a class with a __repr__ that names its settings"
-        raise ValueError(f"{problem} from other: {remedy}, in place of {transform}")
-    digest = hashlib.sha256()
-    # Folding and channels_last change features by rounding only. bfloat16 would be twice as fast
-    # where the processor has it, but moves features by about three parts in a hundred.
-    device, version = next(model.parameters()).device, torch.__version__.rpartition(".")[0]
-    numeric_path = f"float32, BatchNorm folded, channels_last, {device.type}, torch {version}"
-    for setting in (numeric_path, transform, f"Pillow {PIL.__version__}"):
-        digest.update(f"{setting}\n".encode())
-    for name, tensor in model.base_model[:until].state_dict().items():
-        description = f"{name} {tensor.dtype} {tuple(tensor.shape)}\n"
-        digest.update(description.encode() + tensor_bytes(tensor))
-    for image_path, label in zip(dataset.image_paths, dataset.labels, strict=True):
-        data = image_path.read_bytes()
-        digest.update(f"{label} {len(data)}\n".encode() + data)
-    return digest.hexdigest()
+        raise ValueError(f"{problem} from other: {remedy}, in place of {text}")
+    return text
 
 
-def tensor_bytes(tensor: Tensor) -> bytes:
-    """The numbers of a tensor as they lie in memory, in row-major order."""
-    return tensor.detach().cpu().contiguous().numpy().tobytes()
+def shape_of_features(
+    model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None
+) -> tuple[int, ...]:
+    """The shape that `compute_features` will return: ``(N, 1280)`` or ``(N, C, H, W)``."""
+    photos, indices = photos_of(dataset)
+    if until is None:
+        return len(indices), NUM_FEATURES
+    if not 0 < until < len(model.base_model):
+        raise ValueError(f"until must be at least 1 and below {len(model.base_model)}, got {until}")
+
+    # Small photos have small maps, so one photo has to be tried.
+    image = photos[indices[0]][0].unsqueeze(0)  # (1, 3, H, W)
+    image = image.to(next(model.parameters()).device)
+    maps = fold_batchnorm(model).extract_features(image, until)
+    return len(indices), *maps.shape[1:]
 
 
-def digest_of(key: str, features: Tensor, targets: Tensor) -> Tensor:
-    """32 bytes that tell key and results from all others, so that damage is noticed."""
-    data = key.encode() + tensor_bytes(features) + tensor_bytes(targets)
-    return torch.tensor(list(hashlib.sha256(data).digest()), dtype=torch.uint8)
+def photos_of(dataset: Dataset[Any]) -> tuple[ClothingDataset, list[int]]:
+    """The photos behind a dataset, and which of them belong to it.
 
-
-def read_kept(
-    path: Path, key: str, targets: Tensor, shape: tuple[int, ...] = (NUM_FEATURES,)
-) -> tuple[Tensor, Tensor] | None:
-    """What an earlier call kept in `path`; None if there is nothing, or nothing sound.
-
-    Whoever put the file there, reading it runs no code and takes little more than it should hold.
+    Raises:
+        TypeError: if there are no photos behind it.
+        ValueError: if it is empty.
     """
-    try:
-        if not path.is_file() or path.stat().st_size > 4 * math.prod(shape) * len(targets) + 1000:
-            return None
-        kept = safetensors.torch.load(path.read_bytes())
-        features = kept["features"]
-        sound = features.shape == (len(targets), *shape) and torch.equal(
-            kept["sha256"], digest_of(key, features, targets)
-        )
-    except Exception:  # cut off, or not such a file: a damaged one can raise anything
-        return None
-    return (features, targets) if sound and features.dtype == torch.float32 else None
-
-
-def keep(path: Path, key: str, features: Tensor, targets: Tensor) -> None:
-    """Write what `read_kept` reads; another process sees a whole file or none."""
-    content = {"features": features, "sha256": digest_of(key, features, targets)}
-    try:
-        write_whole(path, safetensors.torch.save(content))
-    except OSError as error:
-        advice = "the next call computes them again: make the folder writable or free some space"
-        message = f"the features could not be kept in {path.parent} ({error}), so {advice}"
-        warnings.warn(message, stacklevel=3)
+    behind = photos_behind(dataset)
+    if behind is None:
+        kind = type(dataset).__name__
+        raise TypeError(f"features are for a ClothingDataset or a part of one, got a {kind}")
+    if not behind[1]:
+        raise ValueError("this part of the photos is empty: make it larger")
+    return behind

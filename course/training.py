@@ -18,13 +18,28 @@ NO_SAMPLE = "the loader gave no sample: check that its dataset is not empty"
 
 @dataclass
 class History:
-    """What training measured, one number an epoch. Losses are means over samples."""
+    """What training measured, one number per epoch. Losses are means over samples."""
 
     train_loss: list[float] = field(default_factory=list)
     train_accuracy: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
+
+    def add(
+        self,
+        train_loss: float,
+        train_accuracy: float,
+        val_loss: float,
+        val_accuracy: float,
+        seconds: float,
+    ) -> None:
+        """Write down what one epoch gave and how long it took."""
+        self.train_loss.append(train_loss)
+        self.train_accuracy.append(train_accuracy)
+        self.val_loss.append(val_loss)
+        self.val_accuracy.append(val_accuracy)
+        self.seconds.append(seconds)
 
 
 def train_one_epoch(
@@ -38,12 +53,12 @@ def train_one_epoch(
     """Show the model every batch once and let the optimizer correct it after each.
 
     Args:
-        loader: gives ``inputs`` and int64 ``targets`` of shape ``(N,)``.
+        loader: gives inputs, as the model takes them, and ``(N,) int64`` targets.
         criterion: a loss that is a mean over the batch, such as ``nn.CrossEntropyLoss()``.
         scheduler: sets the learning rate anew after each batch.
 
     Returns:
-        The mean loss a sample and the accuracy, both measured while learning.
+        The mean loss per sample and the accuracy, both measured while learning.
 
     Raises:
         ValueError: if the loader gives no sample.
@@ -59,7 +74,9 @@ def train_one_epoch(
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
-        total_loss += loss.item() * len(targets)  # the last batch may be short: weigh it
+
+        # The last batch may be short: its mean counts for as many samples as it has.
+        total_loss += loss.item() * len(targets)
         correct += (logits.argmax(dim=1) == targets).sum().item()
         total += len(targets)
     if total == 0:
@@ -67,12 +84,43 @@ def train_one_epoch(
     return total_loss / total, correct / total
 
 
+@torch.no_grad()
+def predict(
+    model: nn.Module, loader: Batches, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
+    """Ask the model about every sample of a loader, in evaluation mode and without gradients.
+
+    Returns:
+        Logits ``(N, K) float32`` and targets ``(N,) int64`` in the order of the loader, on the CPU.
+
+    Raises:
+        ValueError: if the loader gives no sample.
+    """
+    model.eval()
+    logits, targets = [], []
+    for batch_inputs, batch_targets in loader:
+        logits.append(model(batch_inputs.to(device)).cpu())
+        targets.append(batch_targets.cpu())
+    if not targets:
+        raise ValueError(NO_SAMPLE)
+    return torch.cat(logits), torch.cat(targets)
+
+
 def evaluate(
     model: nn.Module, loader: Batches, criterion: nn.Module, device: torch.device | str = "cpu"
 ) -> tuple[float, float]:
-    """Measure the model without changing it; arguments and result as in `train_one_epoch`."""
+    """Measure the model without changing it: mean loss per sample, and accuracy.
+
+    Args:
+        loader: gives inputs, as the model takes them, and ``(N,) int64`` targets.
+        criterion: a loss that is a mean over the batch, such as ``nn.CrossEntropyLoss()``.
+
+    Raises:
+        ValueError: if the loader gives no sample.
+    """
     logits, targets = predict(model, loader, device)
-    loss = criterion(logits.to(device), targets.to(device))  # of all at once: a mean over samples
+    # The loss of all samples at once is a mean over samples, also after a short last batch.
+    loss = criterion(logits.to(device), targets.to(device))
     accuracy = (logits.argmax(dim=1) == targets).double().mean()
     return loss.item(), accuracy.item()
 
@@ -88,11 +136,10 @@ def fit(
     progress: bool = True,
     scheduler: LRScheduler | None = None,
 ) -> History:
-    """Train for `num_epochs` passes over the data and validate after each.
+    """Train for `num_epochs` passes over the data, validate after each, and show the progress.
 
     Args:
         criterion: the loss; cross-entropy if not given.
-        progress: show a progress bar over the epochs.
         scheduler: sets the learning rate anew after each batch, as ``OneCycleLR`` wants it.
 
     Returns:
@@ -106,21 +153,21 @@ def fit(
     criterion = criterion or nn.CrossEntropyLoss()
     model.to(device)
     history = History()
-    with tqdm(total=num_epochs * len(train_loader), unit="batch", disable=not progress) as bar:
+    with _progress_bar(num_epochs * len(train_loader), progress) as bar:
         for epoch in range(num_epochs):
             bar.set_description(f"epoch {epoch + 1}/{num_epochs}")
             start = time.perf_counter()
-            train_loss, train_accuracy = train_one_epoch(
-                model, _counted(train_loader, bar), criterion, optimizer, device, scheduler
-            )
-            val_loss, val_accuracy = evaluate(model, val_loader, criterion, device)
-            history.train_loss.append(train_loss)
-            history.train_accuracy.append(train_accuracy)
-            history.val_loss.append(val_loss)
-            history.val_accuracy.append(val_accuracy)
-            history.seconds.append(time.perf_counter() - start)
-            bar.set_postfix(val_loss=f"{val_loss:.3f}", val_accuracy=f"{val_accuracy:.3f}")
+            batches = _counted(train_loader, bar)
+            training = train_one_epoch(model, batches, criterion, optimizer, device, scheduler)
+            validation = evaluate(model, val_loader, criterion, device)
+            history.add(*training, *validation, seconds=time.perf_counter() - start)
+            bar.set_postfix(val_loss=validation[0], val_accuracy=validation[1])
     return history
+
+
+def _progress_bar(num_batches: int, shown: bool) -> Any:
+    """A bar that is redrawn twice per second: in a notebook each time costs several steps."""
+    return tqdm(total=num_batches, unit="batch", mininterval=0.5, disable=not shown)
 
 
 def _counted(loader: Batches, bar: Any) -> Iterator[tuple[Tensor, Tensor]]:
@@ -128,16 +175,3 @@ def _counted(loader: Batches, bar: Any) -> Iterator[tuple[Tensor, Tensor]]:
     for batch in loader:
         yield batch
         bar.update()
-
-
-@torch.no_grad()
-def predict(
-    model: nn.Module, loader: Batches, device: torch.device | str = "cpu"
-) -> tuple[Tensor, Tensor]:
-    """Return the logits ``(N, num_classes)`` and targets ``(N,)`` of a whole loader, on the CPU."""
-    model.eval()
-    results = [(model(inputs.to(device)).cpu(), targets) for inputs, targets in loader]
-    if not results:
-        raise ValueError(NO_SAMPLE)
-    logits, targets = zip(*results, strict=True)
-    return torch.cat(logits), torch.cat(targets)

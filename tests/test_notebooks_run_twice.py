@@ -1,10 +1,11 @@
 """Every cell twice, without network, from another folder: same facts, no warning, alt texts."""
 
+import os
 import platform
 import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 
 import nbformat
 import pytest
@@ -59,16 +60,14 @@ def test_a_run_leaves_git_clean(name, elsewhere, tmp_path):
 
     def git(*arguments):
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+        path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+        options = {"check": True, "capture_output": True, "text": True}
+        return subprocess.run(command, cwd=tmp_path, env=os.environ | {"PATH": path}, **options)
 
     first, _ = run_twice(name, elsewhere)
     git("init", "--quiet")
-    for file in (".gitattributes", ".gitconfig"):
+    for file in (".gitattributes", ".gitconfig", ".gitfilter.sh"):
         shutil.copy(paths.PROJECT / file, tmp_path)
-    config = tmp_path / ".gitconfig"
-    nbstripout = f'"{sys.executable}" -m nbstripout'.replace("\\", "/").replace('"', '\\"')
-    text = config.read_text(encoding="utf-8").replace("= nbstripout", f"= {nbstripout}")
-    config.write_text(text, encoding="utf-8")
     git("config", "--local", "include.path", "../.gitconfig")
     shutil.copy(paths.PROJECT / "notebooks" / f"{name}.ipynb", tmp_path)
     git("add", ".")

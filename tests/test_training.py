@@ -1,13 +1,15 @@
 """The loop: equal to the same loop written bare, with honest means and clear errors."""
 
 import copy
+import time
+from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from course.training import evaluate, fit, predict, train_one_epoch
+from course.training import History, evaluate, fit, predict, train_one_epoch
 
 
 def make_data(num_samples=70, seed=0):
@@ -63,6 +65,68 @@ def test_fit_equals_the_bare_loop_to_the_last_bit(optimizer_class):
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.parametrize("batch_size", [1, 32, 70, 100])
+@pytest.mark.parametrize("criterion", [None, nn.CrossEntropyLoss(label_smoothing=0.2)])
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_what_fit_measures_equals_a_loop_that_measures_after_every_batch(
+    batch_size, criterion, scheduled
+):
+    """To the last bit: losses are added up as Python's numbers, one batch after the other."""
+    data, val_data = make_data(), make_data(seed=1)
+    num_steps = 2 * -(-len(data) // batch_size)
+
+    def start():
+        model = make_model(dropout=0.5)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=num_steps)
+        torch.manual_seed(1)  # for dropout
+        loaders = shuffled(data, batch_size), in_order(val_data, batch_size)
+        return model, optimizer, *loaders, rate if scheduled else None
+
+    *arguments, scheduler = start()
+    settings = {"num_epochs": 2, "progress": False, "scheduler": scheduler}
+    history = fit(*arguments, criterion, **settings)
+
+    model, optimizer, loader, val_loader, scheduler = start()
+    measure = criterion or nn.CrossEntropyLoss()
+    for epoch in range(2):
+        model.train()
+        total_loss, correct = 0.0, 0
+        for inputs, targets in loader:
+            optimizer.zero_grad()
+            logits = model(inputs)
+            loss = measure(logits, targets)
+            loss.backward()
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+            total_loss += loss.item() * len(targets)
+            correct += (logits.argmax(dim=1) == targets).sum().item()
+        assert history.train_loss[epoch] == total_loss / len(data)
+        assert history.train_accuracy[epoch] == correct / len(data)
+
+        model.eval()
+        with torch.no_grad():
+            logits = torch.cat([model(inputs) for inputs, _ in val_loader])
+        targets = val_data.tensors[1]
+        assert history.val_loss[epoch] == measure(logits, targets).item()
+        hits = (logits.argmax(dim=1) == targets).sum().item()
+        assert history.val_accuracy[epoch] == hits / len(val_data)
+
+
+def test_a_loader_is_anything_that_gives_batches():
+    """Also what can be walked through only once, such as the first batches of a loader."""
+    data, criterion = make_data(), nn.CrossEntropyLoss()
+    model = make_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    loss, accuracy = train_one_epoch(model, islice(in_order(data), 2), criterion, optimizer)
+    expected = evaluate(model, islice(in_order(data), 2), criterion)
+    assert loss == pytest.approx(expected[0])
+    assert accuracy == expected[1]
+    logits, targets = predict(model, iter([(data.tensors[0], data.tensors[1])]))
+    assert len(logits) == len(targets) == len(data)
+
+
 def test_the_scheduler_steps_after_each_batch():
     data, model = make_data(), make_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -99,7 +163,7 @@ def test_training_reports_the_mean_over_samples_too():
     assert accuracy == pytest.approx((model(inputs).argmax(1) == targets).float().mean().item())
 
 
-def test_training_learns_and_the_history_has_one_number_an_epoch():
+def test_training_learns_and_the_history_has_one_number_per_epoch():
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
     history = fit(
@@ -114,6 +178,20 @@ def test_training_learns_and_the_history_has_one_number_an_epoch():
     assert history.train_loss[-1] < history.train_loss[0] / 2
     assert history.val_accuracy[-1] > 0.8
     assert all(seconds > 0 for seconds in history.seconds)
+
+
+def test_a_history_takes_one_number_of_each_kind_per_epoch():
+    history = History()
+    history.add(2.0, 0.1, 2.5, 0.2, seconds=3.0)
+    history.add(1.0, 0.3, 1.5, 0.4, seconds=4.0)
+    assert vars(history) == {
+        "train_loss": [2.0, 1.0],
+        "train_accuracy": [0.1, 0.3],
+        "val_loss": [2.5, 1.5],
+        "val_accuracy": [0.2, 0.4],
+        "seconds": [3.0, 4.0],
+    }
+    assert History() == History([], [], [], [], [])  # each has lists of its own
 
 
 def test_the_criterion_that_is_given_is_used():
@@ -166,7 +244,28 @@ def test_the_progress_bar_counts_batches(capsys):
     data, model = make_data(), make_model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     fit(model, optimizer, shuffled(data), in_order(data), num_epochs=2)
-    assert "6/6" in capsys.readouterr().err  # 2 epochs of 3 batches
+    said = capsys.readouterr().err
+    assert "6/6" in said  # 2 epochs of 3 batches
+    assert "epoch 2/2" in said
+    assert "val_loss=" in said and "val_accuracy=" in said
+
+
+def test_without_progress_nothing_is_printed(capsys):
+    data, model = make_data(), make_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    fit(model, optimizer, shuffled(data), in_order(data), num_epochs=2, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_progress_bar_is_redrawn_now_and_then_and_not_at_every_batch(capsys):
+    """In a notebook, each time costs as much as several steps of a small network."""
+    data, model = make_data(num_samples=600), make_model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    start = time.perf_counter()
+    fit(model, optimizer, shuffled(data, batch_size=2), in_order(data), num_epochs=2)
+    seconds = time.perf_counter() - start
+    # At the start, at the end, twice per epoch for its title and its result, and with time.
+    assert capsys.readouterr().err.count("\r") <= 2 + 2 * 2 + 2 * seconds + 1
 
 
 def test_errors_say_what_to_do():

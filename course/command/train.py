@@ -1,242 +1,173 @@
-"""What ``course train`` does: the loop of the lesson, in one process or in several."""
+"""``course train``: the loop of the lesson, in one process or in several.
 
-import os
-import shlex
+It is the loop of `course.training.fit`, with what a long run needs around it. It saves after every
+epoch, it stops between two batches when it is asked to, and it goes on from there with the same
+numbers, to the last bit.
+"""
+
 import signal
-import subprocess
 import sys
-import tempfile
 import time
-from argparse import Namespace
-from collections.abc import Callable
-from contextlib import ExitStack, redirect_stdout
-from math import ceil
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.distributed as dist
-from PIL import ImageOps
-from torch import nn
-from torch.optim import Adam
-from torch.utils.data import Subset, random_split
-from torchvision.transforms.functional import to_tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from course import checkpoint, data, models
-from course.device import pick_device, seed_everything
-from course.features import extract_features
-from course.files.pictures import load_image
-from course.stand_ins import photos_or_sketches, weights_or_stand_in
+from course.checkpoint import remaining_batches, save_checkpoint
+from course.command import curves, processes, runs
+from course.command.lines import again
+from course.command.notes import card_of
+from course.command.prepare import Run, prepare
+from course.command.ranks import Ranks
+from course.command.settings import Settings
+from course.command.signals import NOBODY_READS, Stopped, requests
+from course.models import save_model
 from course.training import History, evaluate, train_one_epoch
 
-MODELS: dict[str, dict[str, Any]] = {  # what can be trained on what; the first is the default
-    "fashion-mnist": {"cnn": models.CNN, "mlp": models.MLP, "lstm": models.LSTMClassifier},
-    "clothing": {"clothing": models.ClothingClassifierMobileNet},
-}
+CRITERION = nn.CrossEntropyLoss()
 
 
-def train(args: Namespace) -> int:
-    """Train as the options say; returns the exit code."""
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = check(args, world)
-    with redirect_stdout(sys.stdout if rank == 0 else None), ExitStack() as stack:  # one speaks
-        if world > 1:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-            stack.callback(dist.destroy_process_group)
-        return run(args, device, rank, world)
+def train(settings: Settings, ranks: Ranks) -> int:
+    """Train from the beginning or from a checkpoint to the end; returns the exit code."""
+    device = processes.choose_device(settings.device, ranks)
+    with processes.joined(ranks, device):
+        run = prepare(settings, ranks, device)
+        with requests.collected() as asked:  # from now on, Ctrl-C stops between two batches
+            while run.position.epoch < settings.epochs:
+                if not train_epoch(run, asked):
+                    return stop(run, asked)
+            return finish(run)
 
 
-def check(args: Namespace, world: int) -> torch.device:
-    """Refuse options that cannot work before anything is done; returns the device."""
-    fitting = list(MODELS[args.data])
-    args.model = args.model or fitting[0]
-    if args.model not in fitting:
-        raise ValueError(f"--model {args.model} is not for {args.data}: choose {fitting}")
-    if args.batch_size % world:
-        raise ValueError(f"--batch-size must be a multiple of {world} for {world} processes")
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=args.output).close()
-    except OSError as error:
-        raise ValueError(f"--output cannot be written ({error}): choose another folder") from error
-    if args.resume == "":
-        pattern = args.output / "checkpoint_epoch*.pth"
-        args.resume = max(args.output.glob(pattern.name), key=os.path.getmtime, default=pattern)
-    name = str(args.device or pick_device())
-    if world > 1:  # a GPU for each process
-        name = f"cuda:{os.environ['LOCAL_RANK']}" if name.startswith("cuda") else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"--device {name} cannot be used: {str(error):.100}") from error
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
+def train_epoch(run: Run, asked: list[int]) -> bool:
+    """Train on what is left of an epoch, and save; returns False if it was asked to stop.
 
-
-def prepare(args: Namespace, device: torch.device) -> tuple[nn.Module, list[Any], dict[str, Any]]:
-    """The network, what to train, validate and test with, and what a checkpoint says of them.
-
-    Of the clothing classifier only the head is trained, on what its frozen base says.
+    Args:
+        asked: the signals that have asked so far.
     """
-    seed_everything(args.seed)
-    kind = MODELS[args.data][args.model]
-    if args.data == "fashion-mnist":
-        split = torch.Generator().manual_seed(0)  # the same for every seed
-        parts: list[Any] = random_split(data.fashion_mnist_tensors(True), [55_000, 5_000], split)
-        parts.append(data.fashion_mnist_tensors(False))
-        parts = [Subset(part, range(len(part))[: args.limit]) for part in parts]
-        network, classes, base = kind(), data.FASHION_CLASSES, ""
-    else:
-        folder, base = photos_or_sketches(), weights_or_stand_in().name
-        names = ("train", "validation", "test")
-        photos = [data.ClothingDataset(folder / name, data.photo_transform()) for name in names]
-        for part in photos:
-            step = ceil(len(part) / (args.limit or len(part)))  # some of each class
-            part.image_paths, part.labels = part.image_paths[::step], part.labels[::step]
-        classes = photos[0].classes
-        whole = kind(len(classes)).to(device)
-        network, parts = whole.head, [extract_features(whole, part) for part in photos]
-    settings = ("data", "model", "learning_rate", "batch_size", "seed", "limit")
-    about = {"classes": classes, "base": base} | {name: getattr(args, name) for name in settings}
-    return network.to(device), parts, about
-
-
-def run(args: Namespace, device: torch.device, rank: int, world: int) -> int:
-    """Prepare, train epoch by epoch, test once; returns the exit code.
-
-    Several processes share every batch: each trains on its part, and DistributedDataParallel takes
-    the mean of their gradients. For parts of the same size that is the gradient of the whole batch.
-    """
-    if rank > 0:
-        dist.barrier()  # the first process downloads and computes, then the others find it
-    network, (train, val, test), about = prepare(args, device)
-    if rank == 0 and world > 1:
-        dist.barrier()
-    # As a part of the optimizer, this gets into every checkpoint.
-    optimizer = Adam([{"params": network.parameters(), "about": about}], lr=args.learning_rate)
-    loader, val_loader = data.make_loaders(train, val, args.batch_size, args.workers, args.seed)
-    _, test_loader = data.make_loaders(train, test, args.batch_size)
-    shuffling: Any = loader.generator
-    position = checkpoint.Checkpoint(0, History(), [])
-    if args.resume:
-        state: Any = {"generator": shuffling, "device": device}
-        position = checkpoint.load_checkpoint(args.resume, network, optimizer, **state)
-        had = optimizer.param_groups[0].get("about", {})
-        if other := {name: had.get(name) for name in about if had.get(name) != about[name]}:
-            raise ValueError(f"{args.resume} was trained with {other}: do the same, or start anew")
-        if position.epoch + bool(position.batch_losses) > args.epochs:
-            raise ValueError(f"{args.resume} has come further than --epochs {args.epochs}")
-    measured = position.batch_losses  # loss and number of hits, of each batch of the epoch
-    model = nn.parallel.DistributedDataParallel(network) if world > 1 else network
-    criterion = nn.CrossEntropyLoss()
-    board = None
-    if args.tensorboard and rank == 0:
-        from torch.utils.tensorboard import SummaryWriter
-
-        folder = args.output / "tensorboard" / f"{args.data}-{args.model}-seed{args.seed}"
-        print(f"Curves: tensorboard --logdir {shlex.quote(str(folder.parent))}")
-        board = SummaryWriter(folder, purge_step=position.epoch + 1)  # hides what comes again
-
-    def save(name: str, order: torch.Generator) -> Path:
-        path: Path = args.output / name
-        if rank == 0:
-            checkpoint.save_checkpoint(path, network, optimizer, generator=order, **vars(position))
-        return path
-
-    print(f"{args.model} on {device}; pictures: {len(train):,}, {len(val):,}, {len(test):,}")
-    signals: list[int] = []  # from now on, Ctrl-C stops between two batches
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, lambda kind, _: signals.append(kind))
+    start = time.perf_counter()
+    number = run.position.epoch + 1
+    order: Any = run.train_loader.generator
+    order_at_start = order.clone_state()  # decides the order of this epoch
     try:
-        while position.epoch < args.epochs:
-            title, start = f"epoch {position.epoch + 1}/{args.epochs}", time.perf_counter()
-            order = shuffling.clone_state()  # decides the order of this epoch
-            rest = checkpoint.remaining_batches(loader, len(measured))
-            hide = rank > 0 or None  # None: only a terminal gets a bar
-            bar = tqdm(rest, title, len(loader), leave=False, initial=len(measured), disable=hide)
-            for inputs, targets in bar:
-                size = len(targets)  # a batch that cannot be shared equally is for all
-                share = slice(rank, None, world) if size % world == 0 else slice(None)
-                batch = inputs[share], targets[share]
-                means = train_one_epoch(model, [batch], criterion, optimizer, device)
-                total = torch.tensor([*means, len(signals)], device=device)
-                if world > 1:
-                    dist.all_reduce(total)
-                loss, accuracy, stop = (total / world).tolist()
-                measured.append((loss * size, round(accuracy * size)))
-                if stop:
-                    raise KeyboardInterrupt
-            values = [sum(column) / len(train) for column in zip(*measured, strict=True)]
-            values += evaluate(network, val_loader, criterion, device)
-            values.append(time.perf_counter() - start)
-            measured.clear()
-            position.epoch += 1
-            line = title
-            for (name, series), value in zip(vars(position.history).items(), values, strict=True):
-                series.append(value)
-                line += f"  {name} {value:.4f}"
-                if board:
-                    board.add_scalar(name.replace("_", "/"), value, position.epoch)
-            if board:
-                board.flush()
-            print(line, flush=True)
-            save(f"checkpoint_epoch{position.epoch}.pth", shuffling)
-    except (KeyboardInterrupt, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not signals:
-            raise  # else it is only that Ctrl-C has ended a process that loads pictures
-        last = save(f"checkpoint_epoch{position.epoch + 1}.pth", order)
-        again = command(*args.words, "--resume", str(last), world=world)
-        print(f"\nStopped in {title}, batch {len(measured)}; kept: {last}. Go on with:\n{again}")
-        return 130
-    loss, accuracy = evaluate(network, test_loader, criterion, device)
-    print(f"test: loss {loss:.4f}, accuracy {accuracy:.4f}")
-    final = save("model_final.pth", shuffling)
-    print(f"Saved {final}. Use it:\n{command('predict', 'PHOTO.jpg', '--model', str(final))}")
+        done = train_batches(run, asked)
+    except RuntimeError:
+        if not asked:
+            raise
+        done = False  # Ctrl-C has only ended a process that loads pictures, too
+    if not done:
+        save(run, number, order_at_start)
+        return False
+
+    note_epoch(run, start)
+    save(run, number, order)
+    report(run)
+    return True
+
+
+def train_batches(run: Run, asked: list[int]) -> bool:
+    """Train on the batches that are left of an epoch; returns False if it was asked to stop."""
+    losses = run.position.batch_losses
+    batches = tqdm(
+        remaining_batches(run.train_loader, len(losses)),
+        f"epoch {run.position.epoch + 1}/{run.settings.epochs}",
+        len(run.train_loader),
+        leave=False,
+        initial=len(losses),
+        disable=None if run.ranks.first else True,  # None: only a terminal gets a bar
+    )
+    for inputs, targets in batches:
+        loss, accuracy, stopping = train_step(run, inputs, targets, asked)
+        losses.append((loss * len(targets), round(accuracy * len(targets))))
+        if stopping:
+            return False
+    return True
+
+
+def train_step(run: Run, inputs: Tensor, targets: Tensor, asked: list[int]) -> list[float]:
+    """Correct the network once, with a batch that all processes share.
+
+    Args:
+        inputs: ``(N, ...) float32``.
+        targets: ``(N,) int64``.
+
+    Returns:
+        Mean loss and accuracy of the whole batch, and the fraction of processes that were asked to
+        stop. All processes get the same numbers, so all stop after the same batch.
+    """
+    share = processes.share_of(len(targets), run.ranks)
+    batch = (inputs[share], targets[share])
+    loss, accuracy = train_one_epoch(run.model, [batch], CRITERION, run.optimizer, run.device)
+    return processes.mean_of([loss, accuracy, bool(asked)], run.ranks, run.device)
+
+
+def note_epoch(run: Run, start: float) -> None:
+    """Add up what the batches gave, validate, and note both in the history."""
+    position = run.position
+    history = position.history or History()
+    total_losses, hits = zip(*position.batch_losses, strict=True)
+    num_samples = len(run.train_loader.dataset)  # type: ignore[arg-type]
+    val_loss, val_accuracy = evaluate(run.network, run.val_loader, CRITERION, run.device)
+
+    history.train_loss.append(sum(total_losses) / num_samples)
+    history.train_accuracy.append(sum(hits) / num_samples)
+    history.val_loss.append(val_loss)
+    history.val_accuracy.append(val_accuracy)
+    history.seconds.append(time.perf_counter() - start)
+    position.history = history
+    position.epoch += 1
+    position.batch_losses.clear()
+
+
+def save(run: Run, number: int, order: torch.Generator) -> None:
+    """Write checkpoint `number`; of several processes the first does it for all."""
+    if not run.ranks.first:
+        return
+    save_checkpoint(
+        runs.checkpoint_path(run.settings.output, number),
+        run.network,
+        run.optimizer,
+        run.position.epoch,
+        generator=order,
+        history=run.position.history,
+        batch_losses=run.position.batch_losses,
+        about=run.position.about,
+    )
+
+
+def report(run: Run) -> None:
+    """Print what the last epoch measured, and add it to the curves."""
+    assert run.position.history is not None
+    measured = vars(run.position.history).items()
+    values = "".join(f"  {name} {series[-1]:.4f}" for name, series in measured)
+    print(f"epoch {run.position.epoch}/{run.settings.epochs}{values}", flush=True)
+    if run.board:
+        curves.add_epoch(run.board, run.position.history, run.position.epoch)
+
+
+def stop(run: Run, asked: list[int]) -> int:
+    """Say what is kept, and how to go on; returns the exit code."""
+    number = asked[0] if asked else signal.SIGTERM  # another process was asked
+    epoch, settings = run.position.epoch + 1, run.settings
+    kept = runs.checkpoint_path(settings.output, epoch)
+    where = f"epoch {epoch}/{settings.epochs}, batch {len(run.position.batch_losses)}"
+    line = again(*replace(settings, resume=kept).words(), ranks=run.ranks)
+    message = f"\nStopped in {where}; kept: {kept}. Go on with:\n{line}"
+    print(message, flush=True)
+    if NOBODY_READS in asked:  # of the standard output; Ctrl-C ends what it was piped into, too
+        print(message, file=sys.stderr)
+    return Stopped(number).exit_code
+
+
+def finish(run: Run) -> int:
+    """Test once, save the model for good, say how to use it; returns the exit code."""
+    loss, accuracy = evaluate(run.network, run.test_loader, CRITERION, run.device)
+    print(f"test: loss {loss:.4f}, accuracy {accuracy:.4f}", flush=True)
+    final = run.settings.output / runs.FINAL
+    if run.ranks.first:
+        save_model(final, run.whole, card_of(run.settings, run.position.about, loss, accuracy))
+    line = again("predict", "PHOTO.jpg", "--model", str(final))
+    print(f"Saved {final}. Use it:\n{line}", flush=True)
     return 0
-
-
-def command(*words: str, world: int = 1) -> str:
-    """A line to paste into a terminal."""
-    start = f"torchrun --nproc-per-node={world}" if world > 1 else "python"
-    join = subprocess.list2cmdline if os.name == "nt" else shlex.join
-    return f"{start} -m course {join(words)}"
-
-
-def load_trained(path: str) -> Callable[[str], list[tuple[str, float]]]:
-    """What finds the five most probable classes of a photo, with what ``course train`` saved.
-
-    For Fashion-MNIST a photo becomes what those pictures are: grey, 28 x 28, light on black.
-
-    Raises:
-        CheckpointError: if there is no such file, or its base is not the one that is here.
-    """
-    content = checkpoint.read_checkpoint(path)
-    try:
-        about = content["optimizer"]["state"]["param_groups"][0]["about"]
-        kind, classes, base = MODELS[about["data"]][about["model"]], about["classes"], about["base"]
-    except (LookupError, TypeError) as error:
-        raise checkpoint.CheckpointError(f"{path} was not saved by course train") from error
-    if base and base != weights_or_stand_in().name:
-        raise checkpoint.CheckpointError(f"{path} fits only {base}: train again")
-    model = kind(num_classes=len(classes)).eval()
-    (model.head if base else model).load_state_dict(content["model"])
-
-    def classify(photo: str) -> list[tuple[str, float]]:
-        image = load_image(photo)
-        if base:
-            inputs = data.photo_transform()(image)
-        else:
-            image = image.convert("L")
-            image.thumbnail((28, 28))
-            corners = to_tensor(image)[0, [0, 0, -1, -1], [0, -1, 0, -1]]
-            image = ImageOps.invert(image) if corners.mean() > 0.5 else image
-            pixels = to_tensor(ImageOps.pad(image, (28, 28)))
-            inputs = (pixels - data.FASHION_MEAN) / data.FASHION_STD
-        with torch.inference_mode():
-            top = model(inputs.unsqueeze(0)).softmax(dim=1)[0].topk(min(5, len(classes)))
-        return [(classes[i], p) for i, p in zip(top.indices, top.values.tolist(), strict=True)]
-
-    return classify

@@ -10,10 +10,7 @@ import subprocess
 import sys
 import time
 
-import torch
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
-
+# The course before torch: it sets how torch's threads wait.
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
 from course.features import extract_features
 from course.files import paths
@@ -21,21 +18,29 @@ from course.models import CNN, MLP, ClothingClassifierMobileNet
 from course.training import evaluate, fit
 from course.tuning import sweep
 
+# isort: split
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
 MLP_SCHEDULE = ((0.001, 6), (0.0001, 2))  # (learning rate, epochs), one after the other
 CNN_SCHEDULE = ((0.0015, 2), (0.0002, 1))
 
 
 def train(model, batch_size, schedule):
     """Train on all 60,000 pictures; print seconds of training and the accuracy on the test set."""
-    train_set, test_set = fashion_mnist_tensors(train=True), fashion_mnist_tensors(train=False)
+    train_set = fashion_mnist_tensors(train=True)
+    test_set = fashion_mnist_tensors(train=False)
     tiny = TensorDataset(*test_set[:100])  # `fit` wants something to validate on
     train_loader, tiny_loader = make_loaders(train_set, tiny, batch_size)
     optimizer = torch.optim.Adam(model.parameters())
+
     start = time.perf_counter()
     for learning_rate, num_epochs in schedule:
         optimizer.param_groups[0]["lr"] = learning_rate
         fit(model, optimizer, train_loader, tiny_loader, num_epochs=num_epochs)
     seconds = time.perf_counter() - start
+
     _, accuracy = evaluate(model, DataLoader(test_set, 1000), nn.CrossEntropyLoss())
     print(f"{type(model).__name__}: test accuracy {accuracy:.4f} after {seconds:.1f} s of training")
 
@@ -56,8 +61,11 @@ def import_seconds(statement):
     """Median over nine fresh interpreters."""
     code = f"import time; s = time.perf_counter(); {statement}; print(time.perf_counter() - s)"
     run = [sys.executable, "-c", code]
-    times = [float(subprocess.run(run, capture_output=True, text=True).stdout) for _ in range(9)]
-    return statistics.median(times)
+    seconds = []
+    for _ in range(9):
+        result = subprocess.run(run, capture_output=True, text=True, check=True)
+        seconds.append(float(result.stdout))
+    return statistics.median(seconds)
 
 
 if __name__ == "__main__":
@@ -66,5 +74,6 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     train(CNN().to(memory_format=torch.channels_last), 32, CNN_SCHEDULE)
     head()
-    alone, both = import_seconds("import torch"), import_seconds("import torch, course")
+    alone = import_seconds("import torch")
+    both = import_seconds("import course, torch")
     print(f"import torch {alone:.2f} s, with course {both - alone:+.3f} s")
