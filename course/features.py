@@ -67,10 +67,15 @@ def extract_features(
 def compute_features(
     model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None = None
 ) -> Tensor:
-    """One pass of the frozen base over all photos, see `extract_features` for what comes out."""
+    """Run all photos through the frozen base, with a progress bar.
+
+    Returns:
+        Features ``(N, 1280) float32``, or maps ``(N, C, H, W) float32`` with `until`, on the CPU.
+    """
     photos, indices = photos_of(dataset)
     device = next(model.parameters()).device
     model = fold_batchnorm(model)
+
     results = []
     bar = tqdm(total=len(indices), desc=f"features of {photos.data_dir.name!r}", unit="photo")
     with bar, closing(decoded_ahead(photos, indices)) as batches:
@@ -175,7 +180,7 @@ def settings_of(transform: object) -> str:
     """
     if transform is None:
         raise ValueError("the dataset has no transform: give it course.data.photo_transform()")
-    text = repr(transform)
+    text = " ".join(repr(transform).split())  # on one line
     if "Lambda" in text or " at 0x" in text:
         problem = "a step of the transform does not say its settings, so nothing kept could be told"
         remedy = "use torchvision's transforms, or a class with a __repr__ that names its settings"
@@ -186,7 +191,11 @@ def settings_of(transform: object) -> str:
 def shape_of_features(
     model: ClothingClassifierMobileNet, dataset: Dataset[Any], until: int | None
 ) -> tuple[int, ...]:
-    """The shape that `compute_features` will return: ``(N, 1280)`` or ``(N, C, H, W)``."""
+    """The shape of what `compute_features` returns, without the pass over all photos.
+
+    Raises:
+        ValueError: if there is no block `until`, or none before it.
+    """
     photos, indices = photos_of(dataset)
     if until is None:
         return len(indices), NUM_FEATURES

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import alone, course  # noqa: F401
 from PIL import Image
 
+from command_line import alone, course  # noqa: F401
 from course.command import crowd, doctor
 from course.files import paths, sources
 from course.files.downloads import DownloadError

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from command_line import alone, course, pasted  # noqa: F401
 from PIL import Image
 
+from command_line import alone, course, pasted  # noqa: F401
 from course.command import lines, notes, parser
 from course.command.errors import explain
 from course.command.lines import again, printable

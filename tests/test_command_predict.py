@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import ENDED, SMALL, alone, course, kept, load, wardrobe  # noqa: F401
 from PIL import Image, ImageOps
 from torchvision.models import mobilenet_v2
 
+from command_line import ENDED, SMALL, alone, course, kept, load, wardrobe  # noqa: F401
 from course import data, models, pretrained, stand_ins
 from course.command import predict as predict_command
 from course.command.photos import find_photos

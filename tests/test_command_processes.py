@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import ENDED, SMALL, alone, course, load, newest, pasted, start  # noqa: F401
 
+from command_line import ENDED, SMALL, alone, course, load, newest, pasted, start  # noqa: F401
 from course.command import processes
 from course.command.lines import torchrun
 from course.command.ranks import Ranks

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from command_line import (  # noqa: F401
     ENDED,
     SMALL,
@@ -24,7 +25,6 @@ from command_line import (  # noqa: F401
     start,
     wardrobe,
 )
-
 from course.command import pictures, runs
 from course.files import paths
 

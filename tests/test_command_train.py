@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
+from torch.utils.data import TensorDataset
+
 from command_line import (  # noqa: F401
     ENDED,
     SMALL,
@@ -24,9 +27,6 @@ from command_line import (  # noqa: F401
     start,
     wardrobe,
 )
-from PIL import Image
-from torch.utils.data import TensorDataset
-
 from course import data, models
 from course.checkpoint import save_checkpoint
 from course.command import train as train_command

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
-from command_line import ENDED, alone, course, start  # noqa: F401
 from PIL import Image
 
+from command_line import ENDED, alone, course, start  # noqa: F401
 from course import models
 from course.command import streams
 from course.command.signals import NOBODY_READS, Stopped, StopRequests

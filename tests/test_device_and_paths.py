@@ -12,10 +12,10 @@ import numpy as np
 import platformdirs
 import pytest
 import torch
-from new_python import be_nobody, obey_permissions, run_python
 
 from course import device
 from course.files import paths
+from new_python import be_nobody, obey_permissions, run_python
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="made with means of Linux")
 as_root = pytest.mark.skipif(

@@ -23,13 +23,13 @@ from typing import IO, Any
 import pytest
 import torch
 import torchvision
-from new_python import obey_permissions, run_python
 from tqdm.auto import tqdm
 
 from course.files import downloads, paths, sources
 from course.files.downloads import DownloadError
 from course.files.sources import download_photos, download_weights
 from course.stand_ins import photos_or_sketches, sketches
+from new_python import obey_permissions, run_python
 
 TOP = "clothing-dataset-small-1196151"
 Handle = Callable[[http.server.BaseHTTPRequestHandler], None]

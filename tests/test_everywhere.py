@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from new_python import be_nobody, obey_permissions
 
 from course.data import ClothingDataset
 from course.files import paths
+from new_python import be_nobody, obey_permissions
 from notebook_files import NOTEBOOKS
 
 ODD_NAME = "Olivier's garçons, größer 🎒"

@@ -637,8 +637,9 @@ def test_a_dataset_without_a_transform_is_refused(model, photos):
 def test_transforms_that_cannot_be_recognised_are_refused(model, photos, step):
     """Two Lambda steps look alike: torchvision prints both as ``Lambda()``."""
     transform = torchvision.transforms.Compose([photo_transform(64), step])
-    with pytest.raises(ValueError, match="__repr__"):
+    with pytest.raises(ValueError, match="__repr__") as caught:
         extract_features(model, ClothingDataset(photos, transform))
+    assert str(caught.value).isprintable(), "it is one line"
 
 
 TWO_AT_ONCE = """

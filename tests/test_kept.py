@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from new_python import obey_permissions, run_python
 
 from course.files import kept
+from new_python import obey_permissions, run_python
 
 KEY = "5" * 64
 OTHER_KEY = "6" * 64

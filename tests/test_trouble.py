@@ -176,7 +176,12 @@ except (OSError, MemoryError) as error:
     ("limit", "number", "code", "word"),
     [
         ("RLIMIT_NOFILE", 40, "files = [open('/dev/null', 'rb') for _ in range(60)]", "too many"),
-        ("RLIMIT_FSIZE", 40_000, "Path('big').write_bytes(bytes(2**16))", "no file may be that large"),
+        (
+            "RLIMIT_FSIZE",
+            40_000,
+            "Path('big').write_bytes(bytes(2**16))",
+            "no file may be that large",
+        ),
         ("RLIMIT_AS", 2**27, "bytes(2**28)", "memory is full"),
     ],
 )

@@ -18,11 +18,11 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from new_python import obey_permissions, run_python
 
 from course.files import writing
 from course.files.trouble import advice_for
 from course.files.writing import make_folder, move_into_place, work_folder, write_whole
+from new_python import obey_permissions, run_python
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 

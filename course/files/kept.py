@@ -30,7 +30,9 @@ DAY = 24 * 3600  # seconds
 def key_of(
     settings: Mapping[str, str], tensors: Mapping[str, Tensor], files: Iterable[tuple[Path, int]]
 ) -> str:
-    """A digest of settings, of named tensors, and of files with their labels, all in their order.
+    """A digest of settings, of named tensors ``(...)``, and of files with their labels.
+
+    The order of all of them counts.
 
     Raises:
         OSError, MemoryError: if a file cannot be read, with what helps.
@@ -55,7 +57,7 @@ def numbers_of(tensor: Tensor) -> memoryview:
 
 
 def digest_of(key: str, features: Tensor) -> Tensor:
-    """``(32,) uint8``: a digest of key and features ``(N, ...)``, which tells damage."""
+    """A digest ``(32,) uint8`` of the key and of features ``(...)``, which tells damage."""
     digest = hashlib.sha256(key.encode())
     digest.update(numbers_of(features))
     return torch.tensor(list(digest.digest()), dtype=torch.uint8)
@@ -67,10 +69,17 @@ def file_of(cache: Path, name: str, key: str) -> Path:
 
 
 def read_kept(path: Path, key: str, shape: Sequence[int]) -> Tensor | None:
-    """What an earlier call kept under `key`: features ``(N, ...) float32`` of this shape.
+    """Features ``(...) float32`` that an earlier call kept under `key`.
 
-    None if there is nothing, or nothing sound, which is said in one line. Whoever put the file
-    there, reading it runs no code and takes little more memory than it should hold.
+    Whoever put the file there, reading it runs no code and takes little more memory than it should.
+
+    Args:
+        path: see `file_of`.
+        shape: what the features must have, with the number of photos first.
+
+    Returns:
+        None if there is nothing; also if it is not sound or cannot be read, which is told in one
+        line.
     """
     if not os.path.lexists(path) or _is_folder(path):  # a folder is in the way of `keep`
         return None
@@ -89,9 +98,9 @@ def read_kept(path: Path, key: str, shape: Sequence[int]) -> Tensor | None:
 
 
 def keep(path: Path, key: str, features: Tensor) -> None:
-    """Write what `read_kept` reads; another process sees a whole file or none.
+    """Write features ``(...) float32`` for `read_kept`; others see a whole file or none.
 
-    Features that cannot be kept are no reason to stop: it is said in one line.
+    If they cannot be kept, that is no reason to stop, and is told in one line.
     """
     content = {"features": features, "sha256": digest_of(key, features)}
     try:

@@ -4,6 +4,7 @@
 
 Prints seconds and ratios of one run on this machine. It needs the photos and the weights, and about
 three minutes on two idle cores. The notes' loop is timed on a part of the photos and scaled to all.
+What the pass itself is made of, one_pass.py measures.
 """
 
 import statistics
@@ -71,7 +72,9 @@ def literal_epoch(train_dataset, val_dataset):
     model = NotesClassifier()
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     criterion = nn.CrossEntropyLoss()
-    running_loss, correct, total = 0.0, 0, 0
+    running_loss = 0.0
+    correct = 0
+    total = 0
     model.train()
     for inputs, labels in laps(islice(tqdm(train_loader, "notes, training", PART), PART)):
         optimizer.zero_grad()
@@ -107,7 +110,9 @@ def bare_loop(model, optimizer, train_loader, val_loader):
     """One epoch of what `fit` does, without functions, history or progress bar."""
     criterion = nn.CrossEntropyLoss()
     model.train()
-    total_loss, correct, total = 0.0, 0, 0
+    total_loss = 0.0
+    correct = 0
+    total = 0
     for inputs, targets in train_loader:
         optimizer.zero_grad()
         logits = model(inputs)
@@ -127,7 +132,7 @@ def bare_loop(model, optimizer, train_loader, val_loader):
 
 
 def cost_of_fit():
-    """Median seconds an epoch of `fit` and of the bare loop, MLP on Fashion-MNIST, in turns."""
+    """Median seconds per epoch of `fit` and of the bare loop, MLP on Fashion-MNIST, in turns."""
     train_dataset = TensorDataset(*fashion_mnist_tensors(train=True)[:20_000])
     val_dataset = TensorDataset(*fashion_mnist_tensors(train=False)[:])
     seconds = {fit: [], bare_loop: []}
