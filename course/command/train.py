@@ -111,11 +111,13 @@ def note_epoch(run: Run, start: float) -> None:
     num_samples = len(run.train_loader.dataset)  # type: ignore[arg-type]
     val_loss, val_accuracy = evaluate(run.network, run.val_loader, CRITERION, run.device)
 
-    history.train_loss.append(sum(total_losses) / num_samples)
-    history.train_accuracy.append(sum(hits) / num_samples)
-    history.val_loss.append(val_loss)
-    history.val_accuracy.append(val_accuracy)
-    history.seconds.append(time.perf_counter() - start)
+    history.add(
+        train_loss=sum(total_losses) / num_samples,
+        train_accuracy=sum(hits) / num_samples,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        seconds=time.perf_counter() - start,
+    )
     position.history = history
     position.epoch += 1
     position.batch_losses.clear()

@@ -64,7 +64,11 @@ def has(package: str) -> bool:
 
 def seconds_of(function: Callable[..., Any], *arguments: Any) -> float:
     """How long a call takes. Progress bars are drawn, but nobody sees them."""
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
         start = time.perf_counter()
         function(*arguments)
         return time.perf_counter() - start
