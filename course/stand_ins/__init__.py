@@ -1,8 +1,11 @@
 """What takes the place of the photos and of the ImageNet weights where there is no network.
 
-The photos are replaced by drawn garments: `course.stand_ins.sketches` draws them. The weights are
-replaced by a small backbone: `course.stand_ins.train_backbone` trained it, and `load_stand_in`
-reads its file.
+The photos are replaced by drawn garments. `sketches` puts a picture together: `garments` lists what
+can be drawn, `cutting` and `parts` hold what is common to `tops`, `bottoms` and `hats_and_shoes`,
+`layout` places the pieces, and `fabrics`, `floors`, `light` and `noise` do the rest.
+
+The weights are replaced by a small backbone, whose file `load_stand_in` reads. `train_backbone`
+trained it on clothes that `dressing` gives other colours, places and backgrounds.
 """
 
 from __future__ import annotations
