@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import MobileNet_V2_Weights, MobileNetV2, mobilenet_v2
+from torchvision.transforms import Compose
 
 from course.data import FASHION_CLASSES
 from course.files.downloads import DownloadError
@@ -36,7 +37,8 @@ def load_mobilenet_v2() -> MobileNetV2:
     model.load_state_dict(weights)
 
     model.categories = list(CATEGORIES[model.classifier[1].out_features])
-    model.transform = WEIGHTS.transforms()
+    # Inside Compose, because a transform that is a module would become a layer of the model.
+    model.transform = Compose([WEIGHTS.transforms()])
     return model.eval()
 
 

@@ -362,6 +362,7 @@ def test_the_pretrained_network_carries_names_and_transform(mobilenet: MobileNet
     assert mobilenet.categories == CATEGORIES[num_classes]
     assert mobilenet.categories is not CATEGORIES[num_classes], "changing one changes no other"
     image = Image.radial_gradient("L").convert("RGB").resize((300, 200))
+    assert [name for name, _ in mobilenet.named_children()] == ["features", "classifier"]
     assert torch.equal(mobilenet.transform(image), WEIGHTS.transforms()(image))
 
 
