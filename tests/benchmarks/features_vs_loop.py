@@ -1,10 +1,10 @@
-"""How much time kept features save, beside the study notes' loop, and what `fit` costs.
+"""How much time kept features save, beside a loop that runs the frozen base in every epoch.
 
     python tests/benchmarks/features_vs_loop.py
 
 Prints seconds and ratios of one run on this machine. It needs the photos and the weights, and about
-three minutes on two idle cores. The notes' loop is timed on a part of the photos and scaled to all.
-What the pass itself is made of, one_pass.py measures.
+three minutes on two idle cores. That loop is timed on a part of the photos and scaled to all.
+What the pass itself is made of, one_pass.py measures, and what `fit` costs, against_peers.py.
 """
 
 import statistics
@@ -15,22 +15,21 @@ from pathlib import Path
 
 import torch
 from torch import nn, optim
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 from torchvision import models
 from tqdm.auto import tqdm
 
-from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
+from course.data import ClothingDataset, make_loaders, photo_transform
 from course.features import extract_features
 from course.files import paths
-from course.models import MLP, ClothingClassifierMobileNet
+from course.models import ClothingClassifierMobileNet
 from course.training import fit
 from course.tuning import make_model
 
 NUM_EPOCHS = 10
 LEARNING_RATES = (0.0001, 0.001, 0.01, 0.1)
 SIZES = (10, 100, 1000)
-PART = 8  # batches of the notes' loop that are timed in each phase
-PAIRS = 7  # alternating runs of `fit` and the bare loop
+PART = 8  # batches of that loop that are timed in each phase
 SPLITS = ("train", "validation", "test")
 
 
@@ -106,50 +105,6 @@ def train_head(train_features, val_features, lr, size_inner=None):
     return time.perf_counter() - start, history.val_accuracy[-1]
 
 
-def bare_loop(model, optimizer, train_loader, val_loader):
-    """One epoch of what `fit` does, without functions, history or progress bar."""
-    criterion = nn.CrossEntropyLoss()
-    model.train()
-    total_loss = 0.0
-    correct = 0
-    total = 0
-    for inputs, targets in train_loader:
-        optimizer.zero_grad()
-        logits = model(inputs)
-        loss = criterion(logits, targets)
-        loss.backward()
-        optimizer.step()
-        total_loss += loss.item() * len(targets)
-        correct += (logits.argmax(dim=1) == targets).sum().item()
-        total += len(targets)
-    model.eval()
-    with torch.no_grad():
-        for inputs, targets in val_loader:
-            logits = model(inputs)
-            total_loss += criterion(logits, targets).item() * len(targets)
-            correct += (logits.argmax(dim=1) == targets).sum().item()
-            total += len(targets)
-
-
-def cost_of_fit():
-    """Median seconds per epoch of `fit` and of the bare loop, MLP on Fashion-MNIST, in turns."""
-    train_dataset = TensorDataset(*fashion_mnist_tensors(train=True)[:20_000])
-    val_dataset = TensorDataset(*fashion_mnist_tensors(train=False)[:])
-    seconds = {fit: [], bare_loop: []}
-    for turn in range(PAIRS + 1):
-        for loop in (fit, bare_loop) if turn % 2 else (bare_loop, fit):
-            torch.manual_seed(0)
-            model = MLP()
-            optimizer = optim.Adam(model.parameters())
-            loaders = make_loaders(train_dataset, val_dataset)
-            options = {"num_epochs": 1} if loop is fit else {}
-            start = time.perf_counter()
-            loop(model, optimizer, *loaders, **options)
-            if turn:  # the first warms up
-                seconds[loop].append(time.perf_counter() - start)
-    return statistics.median(seconds[fit]), statistics.median(seconds[bare_loop])
-
-
 def main():
     torch.manual_seed(0)
     model = ClothingClassifierMobileNet()
@@ -187,10 +142,6 @@ def main():
     print(f"the notes' eighty epochs their way                  {eighty:8.0f} s")
     print(f"the notes' eighty epochs ours, cache empty          {ours:8.1f} s")
     print(f"    ours is faster by a factor of                   {eighty / ours:8.0f}    (bar: 150)")
-
-    with_fit, bare = cost_of_fit()
-    print(f"one epoch of an MLP: bare {bare:.2f} s, fit {with_fit:.2f} s, ", end="")
-    print(f"difference {100 * (with_fit / bare - 1):+.1f} %  (bar: 3)")
 
 
 if __name__ == "__main__":
