@@ -172,7 +172,7 @@ def a_link_to_endless_zeros(path):
 
 def a_link_to_something_else(path):
     other = path.parent.with_name("letter.txt")
-    other.write_text("belongs to somebody")
+    other.write_text("belongs to somebody", encoding="utf-8")
     path.unlink()
     path.symlink_to(other)
 
@@ -225,7 +225,7 @@ def test_what_a_link_leads_to_is_left_alone(path):
     kept.keep(path, KEY, FEATURES)
     a_link_to_something_else(path)
     kept.keep(path, KEY, FEATURES)
-    assert path.parent.with_name("letter.txt").read_text() == "belongs to somebody"
+    assert path.parent.with_name("letter.txt").read_text(encoding="utf-8") == "belongs to somebody"
 
 
 @posix
@@ -372,13 +372,13 @@ def test_a_folder_in_the_place_of_the_file_is_named_and_left_alone(path, said, c
 
 
 def test_a_file_in_the_place_of_the_cache_is_named_and_left_alone(path, said):
-    path.parent.write_text("somebody's notes")
+    path.parent.write_text("somebody's notes", encoding="utf-8")
     assert read(path) is None
     assert said() == []
     kept.keep(path, KEY, FEATURES)
     (line,) = said()
     assert "cannot be kept" in line and "in the way" in line
-    assert path.parent.read_text() == "somebody's notes"
+    assert path.parent.read_text(encoding="utf-8") == "somebody's notes"
 
 
 # --- Several processes ------------------------------------------------------------------------
