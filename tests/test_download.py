@@ -1276,7 +1276,7 @@ except sources.DownloadError as error:
 @pytest.mark.parametrize(
     ("limit", "number", "words"),
     [
-        ("RLIMIT_FSIZE", 1000, "File too large in .*; free some space"),
+        ("RLIMIT_FSIZE", 1000, "File too large in .*; no file may be that large"),
         ("RLIMIT_NOFILE", 3, "Too many open files in .*; too many files are open"),
         ("RLIMIT_NOFILE", 4, r"was not asked \(Too many open files\); too many files are open"),
     ],
