@@ -612,8 +612,8 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_thread(
     model, photos, cache, monkeypatch, interrupted
 ):
     dataset = clothes(photos)
-    dataset.image_paths = dataset.image_paths * 1000
-    dataset.labels = dataset.labels * 1000
+    dataset.image_paths = dataset.image_paths * 100
+    dataset.labels = dataset.labels * 100
     interrupted(monkeypatch)
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
