@@ -598,7 +598,7 @@ def interrupted_while_it_waits(monkeypatch):
     number = itertools.count()
 
     def interrupt(path):
-        if next(number) == 5:
+        if next(number) in (5, 40):  # Python can swallow one, for example in a destructor
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.05)
         return load_image(path)
