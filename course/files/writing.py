@@ -29,6 +29,18 @@ ACCESS_DENIED, SHARING_VIOLATION = 5, 32  # what Windows answers while somebody 
 PAUSES = (0.05, 0.1, 0.2, 0.4)  # seconds; a virus scanner lets go within the first
 
 
+def _is_device(path: Path) -> bool:
+    """Whether there is something that is neither a file nor a folder.
+
+    It is looked at once, because another process may make or remove a file in the meantime.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # nothing, or no possible name
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
 def _process_table() -> str:
     """Eight digits that differ between machines, and between containers on one machine."""
     words = platform.node()
@@ -118,7 +130,7 @@ def _temporary_beside(target: Path) -> Path:
     The number of a process means something in one process table only. Machines that share a home
     have one each, hence the second part of the name; threads share a number, hence the last part.
     """
-    if target.exists() and not target.is_file() and not target.is_dir():
+    if _is_device(target):
         raise OSError(errno.EINVAL, "not a file", str(target))  # it would replace a device
     make_folder(target.parent)
     _remove_leftovers(target.parent)
