@@ -226,6 +226,24 @@ def test_several_processes_at_once(cache, damaged):
     assert_whole(cache)
 
 
+def test_another_process_sets_the_damaged_folder_aside_first(cache, monkeypatch):
+    (cache / "fashion-mnist").mkdir(parents=True)
+    is_sound = fashion._is_sound
+    answers = []
+
+    def be_slow(folder):
+        answers.append(is_sound(folder))
+        if len(answers) == 2:  # the folder was looked at for the last time
+            folder.rmdir()
+        return answers[-1]
+
+    monkeypatch.setattr(fashion, "_is_sound", be_slow)
+    unpack_fashion_mnist()
+    monkeypatch.undo()
+    assert answers[:2] == [False, False]
+    assert is_sound(cache / "fashion-mnist")
+
+
 def arguments(cache):
     """What another process has to know."""
     return [cache, paths.SHIPPED_DATASETS, json.dumps(fashion.DIGESTS)]

@@ -44,16 +44,24 @@ def unpack_fashion_mnist() -> Path:
             raw.mkdir(parents=True)
             for name, content in contents.items():
                 (raw / name).write_bytes(content)
-            if folder.is_symlink():
-                folder.unlink()  # what it leads to belongs to somebody
-            elif folder.exists() and not _is_sound(folder):
-                os.replace(folder, work / "damaged")  # goes away with the work folder
+            _set_aside(folder, work)
             move_into_place(work / "whole", folder)
     except OSError as error:
         raise with_advice(error, f"Fashion-MNIST cannot be unpacked into {folder}") from error
     if was_there:
         print(f"Fashion-MNIST in {folder} was damaged; it has been unpacked again.")
     return folder
+
+
+def _set_aside(folder: Path, work: Path) -> None:
+    """Make room for what is whole. What was damaged goes away with the work folder."""
+    try:
+        if folder.is_symlink():
+            folder.unlink()  # what it leads to belongs to somebody
+        elif folder.exists() and not _is_sound(folder):
+            os.replace(folder, work / "damaged")
+    except FileNotFoundError:
+        pass  # another process, which also unpacks, was faster
 
 
 def _is_sound(folder: Path) -> bool:
