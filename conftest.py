@@ -7,9 +7,6 @@ everywhere, and nbval takes an empty count with outputs for a mistake, so it is 
 
 A notebook that needs the clothing photos or the MobileNetV2 weights says so in its metadata. They
 are fetched, or their stand-ins made, before the first test, so that no cell has to wait for them.
-
-Importing the course sets how torch's threads wait, before torch is loaded. Kernels and other
-programs that the tests start inherit it; see course/__init__.py.
 """
 
 from contextlib import suppress

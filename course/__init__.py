@@ -17,20 +17,20 @@ Docstrings give the shape and dtype of a tensor like this: ``(N, C, H, W) float3
 A number in place of a letter means that it has to be this number. ``(...)`` is any shape.
 
 Importing ``course`` is cheap: it loads neither torch nor torchvision nor matplotlib. It sets how
-two libraries below torch behave, so import it before torch:
+two libraries below torch behave:
 
-- libgomp, which runs torch's threads on Linux, lets a waiting thread spin. Two trainings on one
-  machine then take turns at spinning, and a step takes up to twenty times as long
-  (https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html).
+- libgomp, which runs torch's threads on Linux, lets a waiting thread spin. `course.waiting` watches
+  that it does not spin while others want the processor.
 - glibc gives freed memory back to the system and asks for it anew, page by page, which can take a
   training step as long as its convolutions (https://man7.org/linux/man-pages/man3/mallopt.3.html).
 """
 
 import ctypes
-import os
 import sys
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+from course.waiting import start_watching
+
+start_watching()
 
 if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
     M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

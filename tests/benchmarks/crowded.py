@@ -4,15 +4,20 @@
 
 About two and a half minutes on two cores. It means something only while nothing else runs.
 
-Threads of libgomp spin while they wait, and the course sets how long: see GOMP_SPINCOUNT in
-course/__init__.py. Each line of the output is one setting, the first of them libgomp's own choice:
+Threads of libgomp spin while they wait. `course.waiting` shortens that while others want the
+processors. Each line of the output is one setting; "as it is" means libgomp without the course:
 
     alone      milliseconds per step of one training
-    cost       the same, as a ratio to libgomp's own choice
+    cost       the same, as a ratio to libgomp as it is
     two        milliseconds per step of each of two trainings at once
     slower     two, as a ratio to alone
 
-Other settings can be tried: ``--spincounts 100 1000 3000 --policies passive``.
+Other settings can be measured beside them:
+
+    python tests/benchmarks/crowded.py --spincounts 1000 --policies passive
+
+A training that has just got company, or lost it, is noticed within half a second, which does not
+count here.
 """
 
 import argparse
@@ -29,7 +34,8 @@ from typing import Any
 NAMES = ("MLP", "CNN")
 BATCH_SIZE = 64
 BAR_TWO, BAR_ALONE = 2.3, 1.05
-LIBGOMP = "libgomp's own"
+UNWATCHED, WATCHED = "as it is", "course.waiting"
+WARM_UP = 0.5  # seconds of each training that do not count
 
 
 # --- What a worker does: train for some seconds each time it is asked to
@@ -38,11 +44,13 @@ LIBGOMP = "libgomp's own"
 def until(deadline: float, batches: Iterable[Any], seconds: list[float]) -> Iterator[Any]:
     """Give batches until `deadline`; on the way, note the seconds from one to the next."""
     start = time.perf_counter()
+    counts_from = start + WARM_UP
     while start < deadline:
         for batch in batches:
             yield batch
             now = time.perf_counter()
-            seconds.append(now - start)
+            if start > counts_from:
+                seconds.append(now - start)
             start = now
             if now > deadline:
                 return
@@ -50,7 +58,10 @@ def until(deadline: float, batches: Iterable[Any], seconds: list[float]) -> Iter
 
 def work() -> None:
     """Read lines such as ``CNN 3.0`` and answer each with the seconds per step of a training."""
-    import torch  # before the course: what the environment says about libgomp holds from now on
+    import torch  # what the environment says about libgomp holds from now on
+
+    if WATCHED not in sys.argv:
+        os.environ.setdefault("GOMP_SPINCOUNT", "")  # somebody has chosen: the course leaves it
     from torch import nn
     from torch.utils.data import TensorDataset
 
@@ -79,13 +90,13 @@ def work() -> None:
 # --- What the measuring process does: ask one worker, or two at once
 
 
-def start_worker(stack: ExitStack, settings: dict[str, str]) -> Any:
+def start_worker(stack: ExitStack, setting: str, environment: dict[str, str]) -> Any:
     """Start a process that trains when asked; it ends with `stack`."""
     ours = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     worker = subprocess.Popen(
-        [sys.executable, __file__, "--work"],
-        env=environment | settings,
+        [sys.executable, __file__, "--work", setting],
+        env=inherited | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -115,7 +126,7 @@ def measure(
     measured = defaultdict(list)
     with ExitStack() as stack:
         workers = {
-            setting: [start_worker(stack, environment) for _ in range(2)]
+            setting: [start_worker(stack, setting, environment) for _ in range(2)]
             for setting, environment in settings.items()
         }
         for number in range(num_rounds + 1):
@@ -138,16 +149,16 @@ def verdict(ratio: float, bar: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of each training")
-    parser.add_argument("--spincounts", nargs="+", default=["1000"], help="settings to measure")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each training")
+    parser.add_argument("--spincounts", nargs="*", default=[], help="settings to measure")
     parser.add_argument("--policies", nargs="*", default=[], help="such as passive")
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work()
         return
 
-    settings: dict[str, dict[str, str]] = {LIBGOMP: {}}
+    settings: dict[str, dict[str, str]] = {UNWATCHED: {}, WATCHED: {}}
     settings |= {f"GOMP_SPINCOUNT={v}": {"GOMP_SPINCOUNT": v} for v in options.spincounts}
     settings |= {f"OMP_WAIT_POLICY={v}": {"OMP_WAIT_POLICY": v} for v in options.policies}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
@@ -156,7 +167,7 @@ def main() -> None:
 
     print(f"\n{'':30}{'alone':>9}  {'cost':21}{'two':>9}  slower")
     for name in NAMES:
-        usual = statistics.median(measured[name, LIBGOMP, 1])
+        usual = statistics.median(measured[name, UNWATCHED, 1])
         for setting in settings:
             alone = statistics.median(measured[name, setting, 1])
             two = statistics.median(measured[name, setting, 2])
