@@ -33,7 +33,7 @@ PART = 8  # batches of that loop that are timed in each phase
 SPLITS = ("train", "validation", "test")
 
 
-class NotesClassifier(nn.Module):
+class NaiveClassifier(nn.Module):
     """The classifier as the study notes build it."""
 
     def __init__(self, num_classes=10):
@@ -68,7 +68,7 @@ def literal_epoch(train_dataset, val_dataset):
     torch.manual_seed(0)
     train_loader = DataLoader(train_dataset, batch_size=32, shuffle=True, num_workers=0)
     val_loader = DataLoader(val_dataset, batch_size=32, shuffle=False, num_workers=0)
-    model = NotesClassifier()
+    model = NaiveClassifier()
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     criterion = nn.CrossEntropyLoss()
     running_loss = 0.0
