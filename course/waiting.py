@@ -66,7 +66,9 @@ def _delays() -> dict[str, float]:
     for task in tasks:
         try:
             # "running, waiting for a processor, number of turns"; the first two in nanoseconds
-            delays[task] = int((TASKS / task / "schedstat").read_text().split()[1]) / 1e9
+            delays[task] = (
+                int((TASKS / task / "schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
+            )
         except (OSError, IndexError):  # the thread has ended, or the system does not count
             continue
     return delays
@@ -82,6 +84,6 @@ def _keep_team(dismiss: threading.Event) -> None:
 
 def _loaded_libgomp() -> list[ctypes.CDLL]:
     """The copies of libgomp that this process has loaded: torch brings its own."""
-    lines = Path("/proc/self/maps").read_text().splitlines()
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
     files = {line.split(maxsplit=5)[5] for line in lines if "libgomp" in line}
     return [ctypes.CDLL(file) for file in sorted(files)]
