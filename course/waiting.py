@@ -66,9 +66,8 @@ def _delays() -> dict[str, float]:
     for task in tasks:
         try:
             # "running, waiting for a processor, number of turns"; the first two in nanoseconds
-            delays[task] = (
-                int((TASKS / task / "schedstat").read_text(encoding="utf-8").split()[1]) / 1e9
-            )
+            numbers = (TASKS / task / "schedstat").read_text(encoding="utf-8").split()
+            delays[task] = int(numbers[1]) / 1e9
         except (OSError, IndexError):  # the thread has ended, or the system does not count
             continue
     return delays

@@ -54,13 +54,15 @@ def levels(lines: list[str]) -> set[str]:
     return {line.split()[0] for line in lines}
 
 
-def test_all_is_well(healthy: Path, course: Any) -> None:
+def test_all_is_well(healthy: Path, course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "77")
     result = course("doctor")
     assert (result.code, result.err, levels(result.out)) == (0, [], {"ok"})
     text = "\n".join(result.out)
     for word in ("Python 3", "torchvision", "threads on", "can write models", "Fashion-MNIST"):
         assert word in text
     assert re.search(r"torch \S+ \((CUDA \S+|no CUDA)\), .*; computes on (cpu|cuda|mps)", text)
+    assert "GOMP_SPINCOUNT=77" in text
 
 
 CHANGES: dict[str, tuple[str, Any, str]] = {

@@ -584,18 +584,24 @@ def test_the_features_are_those_of_a_pass_that_does_one_thing_at_a_time(
     assert torch.equal(extract_features(model, dataset, until).tensors[0], torch.cat(expected))
 
 
-def interrupted_in_the_network(monkeypatch, request):
+@pytest.fixture
+def hears_ctrl_c():
+    """Tests that run as a background job were told to ignore Ctrl-C."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def interrupted_in_the_network(monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ClothingClassifierMobileNet, "extract_features", interrupt)
 
 
-def interrupted_while_it_waits(monkeypatch, request):
+def interrupted_while_it_waits(monkeypatch):
     """Ctrl-C arrives in the main thread, which waits for a photo."""
-    # Tests that run as a background job were told to ignore Ctrl-C.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, handler))
+
     load_image = data.load_image
     number = itertools.count()
 
@@ -611,12 +617,12 @@ def interrupted_while_it_waits(monkeypatch, request):
 @pytest.mark.parametrize("interrupted", [interrupted_in_the_network, interrupted_while_it_waits])
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
 def test_ctrl_c_ends_it_at_once_and_leaves_no_thread(
-    model, photos, cache, monkeypatch, request, interrupted
+    model, photos, cache, monkeypatch, hears_ctrl_c, interrupted
 ):
     dataset = clothes(photos)
     dataset.image_paths = dataset.image_paths * 100
     dataset.labels = dataset.labels * 100
-    interrupted(monkeypatch, request)
+    interrupted(monkeypatch)
     start = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         extract_features(model, dataset)

@@ -5,7 +5,6 @@ What it is worth is measured by tests/benchmarks/crowded.py.
 
 import hashlib
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -13,23 +12,15 @@ import time
 import pytest
 
 from course import waiting
-from course.files import paths
+from new_python import run_python
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch has no libgomp")
-FRESH = {name: value for name, value in os.environ.items() if name not in waiting.CHOSEN_BY_USER}
 
 
 def output_of(code, **settings):
-    """What a new Python prints that runs `code`, with two threads that compute."""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=paths.PROJECT,
-        env=FRESH | {"OMP_NUM_THREADS": "2"} | settings,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.split()
+    """The words that a new Python with two computing threads prints."""
+    settings = {"OMP_NUM_THREADS": "2"} | settings
+    return run_python(code, remove=waiting.CHOSEN_BY_USER, **settings).split()
 
 
 # --- Whether it watches
@@ -147,13 +138,15 @@ def test_a_team_is_two_threads_and_goes_as_a_whole():
     assert output_of(TEAM) == ["2", "0"]
 
 
-TRAINING = """
-import sys, threading, course, torch
+KEEP_A_TEAM = """
+import threading, torch
 from course import waiting
-from course.models import MLP
+threading.Thread(target=waiting._keep_team, args=(threading.Event(),), daemon=True).start()
+"""
 
-if sys.argv[1:] != ["alone"]:
-    threading.Thread(target=waiting._keep_team, args=(threading.Event(),), daemon=True).start()
+TRAINING = """
+import torch
+from course.models import MLP
 torch.manual_seed(0)
 model, images, targets = MLP(), torch.randn(64, 1, 28, 28), torch.randint(10, (64,))
 optimizer = torch.optim.Adam(model.parameters())
@@ -167,8 +160,7 @@ print(sum(p.double().sum() for p in model.parameters()).item().hex())
 
 @on_linux
 def test_results_are_the_same_to_the_last_bit():
-    alone = output_of(TRAINING.replace("sys.argv[1:]", '["alone"]'))
-    assert output_of(TRAINING) == alone
+    assert output_of(KEEP_A_TEAM + TRAINING) == output_of(TRAINING)
 
 
 @on_linux

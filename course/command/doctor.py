@@ -20,6 +20,7 @@ from course.command.lines import printable
 from course.command.places import has_home, places
 from course.files import paths
 from course.files.downloads import DownloadError
+from course.waiting import CHOSEN_BY_USER
 
 Line = tuple[str, str]  # the level, and what was found
 DOWNLOAD = "run `python -m course download`; until then a stand-in is used"
@@ -93,7 +94,7 @@ def check_threads() -> Iterator[Line]:
     import torch
 
     cores = usable_cores()
-    names = ("OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    names = ("OMP_NUM_THREADS", *CHOSEN_BY_USER)
     is_set = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
     threads = torch.get_num_threads()
     level = "ok" if threads <= cores else "note"

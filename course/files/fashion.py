@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from course.files import paths
@@ -55,13 +56,11 @@ def unpack_fashion_mnist() -> Path:
 
 def _set_aside(folder: Path, work: Path) -> None:
     """Make room for what is whole. What was damaged goes away with the work folder."""
-    try:
+    with suppress(FileNotFoundError):  # another process, which also unpacks, was faster
         if folder.is_symlink():
             folder.unlink()  # what it leads to belongs to somebody
         elif folder.exists() and not _is_sound(folder):
             os.replace(folder, work / "damaged")
-    except FileNotFoundError:
-        pass  # another process, which also unpacks, was faster
 
 
 def _is_sound(folder: Path) -> bool:

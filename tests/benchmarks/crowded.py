@@ -56,11 +56,11 @@ def until(deadline: float, batches: Iterable[Any], seconds: list[float]) -> Iter
                 return
 
 
-def work() -> None:
+def work(setting: str) -> None:
     """Read lines such as ``CNN 3.0`` and answer each with the seconds per step of a training."""
     import torch  # what the environment says about libgomp holds from now on
 
-    if WATCHED not in sys.argv:
+    if setting != WATCHED:
         os.environ.setdefault("GOMP_SPINCOUNT", "")  # somebody has chosen: the course leaves it
     from torch import nn
     from torch.utils.data import TensorDataset
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--work", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        work()
+        work(options.work)
         return
 
     settings: dict[str, dict[str, str]] = {UNWATCHED: {}, WATCHED: {}}
