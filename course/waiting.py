@@ -23,6 +23,7 @@ from pathlib import Path
 
 CHOSEN_BY_USER = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 TASKS = Path("/proc/self/task")  # one folder for each thread of this process
+MAPS = Path("/proc/self/maps")  # the files that this process has loaded
 INTERVAL = 0.2  # seconds
 CROWDED = 0.1  # seconds without a processor, of all threads together, per second
 
@@ -83,6 +84,8 @@ def _keep_team(dismiss: threading.Event) -> None:
 
 def _loaded_libgomp() -> list[ctypes.CDLL]:
     """The copies of libgomp that this process has loaded: torch brings its own."""
-    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    files = {line.split(maxsplit=5)[5] for line in lines if "libgomp" in line}
-    return [ctypes.CDLL(file) for file in sorted(files)]
+    lines = MAPS.read_text(encoding="utf-8").splitlines()
+    files = {Path(line.split(maxsplit=5)[5]) for line in lines if "libgomp" in line}
+    # Other libraries may lie in a folder of that name. One that was replaced is "(deleted)".
+    found = sorted(file for file in files if file.name.startswith("libgomp") and file.exists())
+    return [ctypes.CDLL(str(file)) for file in found]

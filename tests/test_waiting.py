@@ -109,6 +109,26 @@ def test_a_second_team_is_kept_while_threads_wait(monkeypatch, delays, expected)
 
 # --- What a second team does
 
+MAPS = """\
+7f00-7f01 r-xp 00000000 08:01 11 {folder}/libgomp-1.so
+7f01-7f02 r--p 00001000 08:01 11 {folder}/libgomp-1.so
+7f02-7f03 r-xp 00000000 08:01 12 {folder}/libgomp-old.so (deleted)
+7f03-7f04 r-xp 00000000 08:01 13 {folder}/other.so
+7f04-7f05 rw-p 00000000 00:00 0
+"""
+
+
+def test_libgomp_is_known_by_the_name_of_its_file(monkeypatch, tmp_path):
+    folder = tmp_path / "libgomp of mine"
+    folder.mkdir()
+    for name in ("libgomp-1.so", "other.so"):
+        (folder / name).touch()
+    monkeypatch.setattr(waiting, "MAPS", tmp_path / "maps")
+    waiting.MAPS.write_text(MAPS.format(folder=folder), encoding="utf-8")
+    monkeypatch.setattr(waiting.ctypes, "CDLL", lambda file: file)
+    assert waiting._loaded_libgomp() == [str(folder / "libgomp-1.so")]
+
+
 TEAM = """
 import os, threading, time, course, torch
 from course import waiting
