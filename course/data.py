@@ -9,7 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
-from torchvision import datasets, transforms
+from torchvision import datasets
+from torchvision.transforms import v2
 
 from course.files.fashion import unpack_fashion_mnist
 from course.files.folders import check_same_classes, find_classes, find_images, find_parts
@@ -74,10 +75,16 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
 # --- Transforms --------------------------------------------------------------------------------
 
 
-def photo_transform(size: int = 224) -> transforms.Compose:
+def photo_transform(size: int = 224) -> v2.Compose:
     """PIL image to ``(3, H, W) float32``, normalised as for ImageNet; H and W are `size` pixels."""
-    normalize = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)
-    return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor(), normalize])
+    return v2.Compose(
+        [
+            v2.PILToTensor(),  # (3, height, width) uint8
+            v2.Resize((size, size)),
+            v2.ToDtype(torch.float32, scale=True),  # 0 to 255 becomes 0 to 1
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
 
 
 def denormalize(images: Tensor) -> Tensor:
@@ -107,14 +114,20 @@ class LikeFashionMNIST:
         return "LikeFashionMNIST()"
 
 
-def fashion_transform() -> transforms.Compose:
+def fashion_transform() -> v2.Compose:
     """Any PIL image to ``(1, 28, 28) float32``, normalised as `fashion_mnist_tensors` does it."""
-    normalize = transforms.Normalize([FASHION_MEAN], [FASHION_STD])
-    return transforms.Compose([LikeFashionMNIST(), transforms.ToTensor(), normalize])
+    return v2.Compose(
+        [
+            LikeFashionMNIST(),
+            v2.PILToTensor(),  # (1, 28, 28) uint8
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([FASHION_MEAN], [FASHION_STD]),
+        ]
+    )
 
 
 # A saved model names its transform, and this finds it again.
-TRANSFORMS: dict[str, Callable[..., transforms.Compose]] = {
+TRANSFORMS: dict[str, Callable[..., v2.Compose]] = {
     "photo_transform": photo_transform,
     "fashion_transform": fashion_transform,
 }

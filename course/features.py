@@ -6,9 +6,8 @@ blocks are to be trained too, the pass stops before them and keeps feature maps.
 """
 
 import copy
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -24,7 +23,7 @@ from course.files import kept, paths
 from course.models import NUM_FEATURES, ClothingClassifierMobileNet
 
 BATCH_SIZE = 16
-BATCHES_AHEAD = 2  # that are decoded while one is in the network
+DECODED_AT_ONCE = 8 * BATCH_SIZE  # photos in memory, however many there are
 MOST_THREADS = 8  # that decode photos, because each may hold a huge one
 
 
@@ -78,7 +77,7 @@ def compute_features(
 
     results = []
     bar = tqdm(total=len(indices), desc=f"features of {photos.data_dir.name!r}", unit="photo")
-    with bar, closing(decoded_ahead(photos, indices)) as batches:
+    with bar, closing(decoded_batches(photos, indices)) as batches:
         for images in batches:  # (N, 3, H, W)
             images = images.to(device, memory_format=torch.channels_last)
             features = model.extract_features(images, until)  # (N, 1280)
@@ -87,37 +86,31 @@ def compute_features(
     return torch.cat(results)
 
 
-def decoded_ahead(photos: ClothingDataset, indices: Sequence[int]) -> Generator[Tensor]:
-    """The photos in batches ``(N, 3, H, W) float32``; threads decode the next ones meanwhile.
+def decoded_batches(photos: ClothingDataset, indices: Sequence[int]) -> Generator[Tensor]:
+    """The photos in batches ``(N, 3, H, W) float32``, a few batches decoded at a time.
 
-    Threads suffice for that, because a decoder leaves Python's lock free. Only a few batches are in
-    memory at the same time, however many photos there are.
+    Decoding and the network take turns, and each has all processors for itself. At the same time
+    they would be slower, because all of torch's threads wait for the one that was disturbed.
+    Threads suffice for decoding, because a decoder leaves Python's lock free.
     """
 
     def decode(i: int) -> Tensor:
         image: Tensor = photos[i][0]  # (3, H, W)
         return image
 
-    def stack(batch: list[Future[Tensor]]) -> Tensor:
-        return torch.stack([photo.result() for photo in batch])  # waits for those in work
-
-    ahead: deque[list[Future[Tensor]]] = deque()
     with decoders() as pool:
-        for start in range(0, len(indices), BATCH_SIZE):
-            batch = indices[start : start + BATCH_SIZE]
-            ahead.append([pool.submit(decode, i) for i in batch])
-            if len(ahead) > BATCHES_AHEAD:
-                yield stack(ahead.popleft())
-        while ahead:
-            yield stack(ahead.popleft())
+        for start in range(0, len(indices), DECODED_AT_ONCE):
+            images = list(pool.map(decode, indices[start : start + DECODED_AT_ONCE]))
+            for first in range(0, len(images), BATCH_SIZE):
+                yield torch.stack(images[first : first + BATCH_SIZE])
 
 
 @contextmanager
 def decoders() -> Iterator[ThreadPoolExecutor]:
     """Threads that decode photos. They end with the block, also after Ctrl-C or a damaged photo.
 
-    By default each of them would start more threads for its share of torch's work, which would be
-    in the way of the network.
+    By default each of them would start more threads for its share of torch's work, and they would
+    be in each other's way.
     """
     num_threads = torch.get_num_threads()
     size = min(num_threads, MOST_THREADS)

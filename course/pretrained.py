@@ -104,7 +104,8 @@ def _as_batch(image: Any, transform: Callable[[Image.Image], Tensor]) -> Tensor:
     inputs = transform(picture)
     if not isinstance(inputs, Tensor):
         problem = f"the transform must give a tensor, got {type(inputs).__name__}"
-        raise ValueError(f"{problem}: let it end with torchvision.transforms.ToTensor()")
+        remedy = "let it have the steps v2.PILToTensor() and v2.ToDtype(torch.float32, scale=True)"
+        raise ValueError(f"{problem}: {remedy}")
     return inputs.unsqueeze(0)
 
 

@@ -254,7 +254,7 @@ def test_workers_do_not_change_the_order(numbers):
 
 def test_a_transform_that_gives_different_sizes_cannot_be_stacked(folder):
     noise(size=(50, 20)).save(folder / "train" / "dress" / "wide.png")
-    dataset = ClothingDataset(folder / "train", photo_transform().transforms[1])
+    dataset = ClothingDataset(folder / "train", photo_transform().transforms[0])
     with pytest.raises(RuntimeError, match="equal size"):
         list(DataLoader(dataset, batch_size=13))
 

@@ -21,7 +21,7 @@ from torch.utils.data import Subset, TensorDataset, random_split
 
 from course import data, features
 from course.data import ClothingDataset, photo_transform
-from course.features import decoded_ahead, extract_features, fold_batchnorm
+from course.features import decoded_batches, extract_features, fold_batchnorm
 from course.files import kept, paths
 from course.files.pictures import ImageFileError
 from course.models import ClothingClassifierMobileNet
@@ -502,7 +502,7 @@ def test_a_photo_that_has_become_a_pipe_is_named(model, photos):
         extract_features(model, dataset)
 
 
-# --- Decoding ahead ---------------------------------------------------------------------------
+# --- Decoding in batches -----------------------------------------------------------------------
 
 
 def numbered(count, log=None):
@@ -520,37 +520,40 @@ def numbered(count, log=None):
 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 48, 49, 100])
 def test_batches_come_in_order_and_none_is_lost(count):
-    batches = list(decoded_ahead(*numbered(count)))
+    batches = list(decoded_batches(*numbered(count)))
     assert [len(batch) for batch in batches[:-1]] == [16] * (len(batches) - 1)
     assert torch.cat(batches)[:, 0, 0, 0].tolist() == list(range(count))
 
 
-def test_the_next_batches_are_decoded_while_one_is_in_use():
+def test_nothing_is_decoded_while_a_batch_is_in_use():
     log = []
-    batches = decoded_ahead(*numbered(100, log))
-    next(batches)
-    deadline = time.perf_counter() + 5
-    while len(log) < 48 and time.perf_counter() < deadline:
-        time.sleep(0.01)
-    assert sorted(log) == list(range(48))
-    batches.close()
-
-
-def test_memory_does_not_grow_with_the_number_of_photos():
-    log = []
-    most = (1 + features.BATCHES_AHEAD) * features.BATCH_SIZE
-    for used, batch in enumerate(decoded_ahead(*numbered(300, log))):
+    for used, _ in enumerate(decoded_batches(*numbered(300, log))):
+        before = len(log)
         time.sleep(0.01)  # time enough to run ahead
-        assert len(log) - used * features.BATCH_SIZE <= most
-        assert len(batch) <= features.BATCH_SIZE
+        assert len(log) == before
+        assert before == min(300, 128 * (1 + used * 16 // 128)), "a few batches at a time"
+
+
+def test_several_photos_are_decoded_at_the_same_time():
+    torch_threads = torch.get_num_threads()
+    at_work = []
+
+    class Photos:
+        def __getitem__(self, i):
+            at_work.append(threading.current_thread().name)
+            time.sleep(0.002)
+            return torch.zeros(3, 2, 2), 0
+
+    list(decoded_batches(Photos(), range(64)))
+    assert len(set(at_work)) == min(torch_threads, features.MOST_THREADS)
 
 
 @pytest.mark.parametrize("end", ["all are used", "closed", "a damaged photo"])
 def test_torch_computes_with_as_many_threads_as_before(end):
     """In the main thread all the time, and in threads that are started later."""
     before = torch.get_num_threads()
-    photos, indices = numbered(40)
-    batches = decoded_ahead(photos, [*indices, *([None] if end == "a damaged photo" else [])])
+    photos, indices = numbered(200)
+    batches = decoded_batches(photos, [*indices, *([None] if end == "a damaged photo" else [])])
     next(batches)
     assert torch.get_num_threads() == before
     if end == "closed":
@@ -570,7 +573,7 @@ def test_torch_computes_with_as_many_threads_as_before(end):
 def test_the_features_are_those_of_a_pass_that_does_one_thing_at_a_time(
     model, photos, monkeypatch, batch_size, until
 ):
-    """To the last bit: overlapping changes when something is computed, and nothing else."""
+    """To the last bit: more decoded at once changes when, and nothing else."""
     monkeypatch.setattr(features, "BATCH_SIZE", batch_size)
     dataset = clothes(photos)
     folded = fold_batchnorm(model)

@@ -341,7 +341,7 @@ def test_k_is_at_most_the_number_of_classes(num_classes: int, k: int) -> None:
 
 
 def test_a_transform_that_gives_no_tensor_is_named() -> None:
-    with pytest.raises(ValueError, match=r"must give a tensor, got Image: .*ToTensor"):
+    with pytest.raises(ValueError, match=r"must give a tensor, got Image: .*ToDtype"):
         predict_top_k(own(3), GREEN, transform=lambda image: image)  # type: ignore[arg-type, return-value]
 
 

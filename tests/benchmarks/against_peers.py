@@ -37,19 +37,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-# The course before torch: it sets how torch's threads wait.
+import torch
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader, Subset, TensorDataset
+from torchvision.models import mobilenet_v2
+
 from course.data import ClothingDataset, fashion_mnist_tensors, make_loaders, photo_transform
 from course.features import extract_features
 from course.files import paths
 from course.models import MLP, ClothingClassifierMobileNet, make_head
 from course.stand_ins import photos_or_sketches
 from course.training import fit
-
-# isort: split
-import torch
-from torch import Tensor, nn, optim
-from torch.utils.data import DataLoader, Subset, TensorDataset
-from torchvision.models import mobilenet_v2
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 NUM_EPOCHS = 2

@@ -34,7 +34,7 @@ SPLITS = ("train", "validation", "test")
 
 
 class NaiveClassifier(nn.Module):
-    """The classifier as the study notes build it."""
+    """The classifier as one might build it first."""
 
     def __init__(self, num_classes=10):
         super().__init__()
@@ -64,7 +64,7 @@ def laps(batches):
 
 
 def literal_epoch(train_dataset, val_dataset):
-    """Seconds of one epoch of the notes' loop: the median batch times the number of batches."""
+    """Seconds of one epoch of the plain loop: the median batch times the number of batches."""
     torch.manual_seed(0)
     train_loader = DataLoader(train_dataset, batch_size=32, shuffle=True, num_workers=0)
     val_loader = DataLoader(val_dataset, batch_size=32, shuffle=False, num_workers=0)
@@ -75,7 +75,7 @@ def literal_epoch(train_dataset, val_dataset):
     correct = 0
     total = 0
     model.train()
-    for inputs, labels in laps(islice(tqdm(train_loader, "notes, training", PART), PART)):
+    for inputs, labels in laps(islice(tqdm(train_loader, "plain, training", PART), PART)):
         optimizer.zero_grad()
         outputs = model(inputs)
         loss = criterion(outputs, labels)
@@ -88,7 +88,7 @@ def literal_epoch(train_dataset, val_dataset):
     seconds = statistics.median(laps.seconds) * len(train_dataset) / 32
     model.eval()
     with torch.no_grad():
-        for inputs, labels in laps(islice(tqdm(val_loader, "notes, validation", PART), PART)):
+        for inputs, labels in laps(islice(tqdm(val_loader, "plain, validation", PART), PART)):
             outputs = model(inputs)
             running_loss += criterion(outputs, labels).item()
             _, predicted = torch.max(outputs.data, 1)
@@ -138,9 +138,9 @@ def main():
     epoch = literal_epoch(photos["train"], photos["validation"])
     eighty = 80 * epoch
     ours = one_pass + first + four + sum(seconds for seconds, _ in sizes)
-    print(f"one epoch of the notes' loop, {PART} batches scaled        {epoch:8.1f} s")
-    print(f"the notes' eighty epochs their way                  {eighty:8.0f} s")
-    print(f"the notes' eighty epochs ours, cache empty          {ours:8.1f} s")
+    print(f"one epoch of the plain loop, {PART} batches scaled        {epoch:8.1f} s")
+    print(f"eighty epochs in a plain loop                  {eighty:8.0f} s")
+    print(f"eighty epochs ours, cache empty          {ours:8.1f} s")
     print(f"    ours is faster by a factor of                   {eighty / ours:8.0f}    (bar: 150)")
 
 

@@ -8,7 +8,7 @@ idle cores. Three ways take turns, in another order in each round:
 
 forward passes alone   the batches lie in memory, decoded
 one thing at a time    decode a batch, then compute it; no key, nothing is kept
-extract_features       with an empty cache: key, decoding ahead, computing, keeping
+extract_features       with an empty cache: key, decoding in all threads, computing, keeping
 
 The ratios are medians of the rounds. The features of all three have to be the same to the last bit.
 """
