@@ -77,14 +77,10 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
 
 def photo_transform(size: int = 224) -> v2.Compose:
     """PIL image to ``(3, H, W) float32``, normalised as for ImageNet; H and W are `size` pixels."""
-    return v2.Compose(
-        [
-            v2.PILToTensor(),  # (3, height, width) uint8
-            v2.Resize((size, size)),
-            v2.ToDtype(torch.float32, scale=True),  # 0 to 255 becomes 0 to 1
-            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-        ]
-    )
+    resize = v2.Resize((size, size))
+    to_float = v2.ToDtype(torch.float32, scale=True)  # 0 to 255 becomes 0 to 1
+    normalize = v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)
+    return v2.Compose([v2.PILToTensor(), resize, to_float, normalize])
 
 
 def denormalize(images: Tensor) -> Tensor:
@@ -116,14 +112,9 @@ class LikeFashionMNIST:
 
 def fashion_transform() -> v2.Compose:
     """Any PIL image to ``(1, 28, 28) float32``, normalised as `fashion_mnist_tensors` does it."""
-    return v2.Compose(
-        [
-            LikeFashionMNIST(),
-            v2.PILToTensor(),  # (1, 28, 28) uint8
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize([FASHION_MEAN], [FASHION_STD]),
-        ]
-    )
+    to_float = v2.ToDtype(torch.float32, scale=True)  # 0 to 255 becomes 0 to 1
+    normalize = v2.Normalize([FASHION_MEAN], [FASHION_STD])
+    return v2.Compose([LikeFashionMNIST(), v2.PILToTensor(), to_float, normalize])
 
 
 # A saved model names its transform, and this finds it again.

@@ -1,0 +1,1 @@
+"""Tasks of notebook 01, about tensors."""
