@@ -1,0 +1,1 @@
+"""Tasks of notebook 04, about the multi-layer perceptron."""
