@@ -45,7 +45,7 @@ QUIZ = (
     ),
     Question(
         "03",
-        "Your training pictures are sorted by class, and the loader does not shuffle. What happens?",
+        "The training pictures are sorted by class, and the loader does not shuffle. What happens?",
         (
             Option("Nothing, the mean is the same.", "Each step sees one batch, not the mean."),
             Option(
