@@ -54,7 +54,8 @@ def test_a_training_step_takes_no_new_memory_from_the_system():
 # A room may import what stands before it, and nothing that stands behind it.
 ROOMS = [
     "waiting", "files", "device", "training", "data", "stand_ins", "checkpoint", "pretrained",
-    "models", "features", "tuning", "plots", "widgets", "exercises", "command", "__main__",
+    "models", "features", "tuning", "classifier", "plots", "widgets", "exercises", "command",
+    "__main__",
 ]  # fmt: skip
 
 

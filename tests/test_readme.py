@@ -17,7 +17,7 @@ def test_the_map_gives_the_title_and_minutes_of_each_notebook(name):
         rf"^\|.*\[([^]]+)\]\(notebooks/{name}\.ipynb\).*\| (\d+) \|$", README, flags=re.M
     )
     assert row, f"{name} is not in the map"
-    assert title.startswith(f"# {name[:2]} · {row[1]}\n")
+    assert title.startswith(f"# {name.partition('_')[0]} · {row[1]}\n")
     assert f"**Time**: about {row[2]} minutes" in title
 
 

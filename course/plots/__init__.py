@@ -86,11 +86,11 @@ def show(thing: Any) -> None:
 STAGES = {  # of a machine-learning project, and the notebooks that teach them
     "Data ingestion": "01, 03",
     "Data preparation": "03",
-    "Modeling": "04-06, 10",
-    "Training": "02, 04, 07, 11",
+    "Modeling": "04-06, 17",
+    "Training": "02, 04, 07, 10, 14",
     "Evaluation": "04, 07, 08",
     "Deployment": "09, 12, 13",
-    "Monitoring": "12",
+    "Monitoring": "11",
 }
 
 
