@@ -17,7 +17,7 @@ import torchvision
 from torch import nn, optim
 
 import course
-from conftest import is_fact
+from conftest import NOTHING_TO_SEE, is_fact, is_folded
 from course.files import paths
 from notebook_files import NAMES, NOTEBOOKS, read
 
@@ -96,7 +96,8 @@ def test_there_are_enough_facts_and_each_has_an_output(name):
     assert len(facts) >= (2 if name == NAMES[0] else 8)
     for cell in facts:
         assert cell.outputs, cell.id
-        for output in cell.outputs:
+        assert (cell.outputs[0] == NOTHING_TO_SEE) == is_folded(cell), f"{cell.id}: store_facts.py"
+        for output in cell.outputs[is_folded(cell) :]:
             assert output.get("name") != "stderr", cell.id
             kinds = set(output.get("data", {"text/plain": ""}))
             assert kinds == {"text/plain"}, f"{cell.id}: pictures and widgets are not facts"
