@@ -37,6 +37,7 @@ def store(path: Path) -> None:
     resources = {"metadata": {"path": str(path.parent)}}
     NotebookClient(nb, timeout=600, coalesce_streams=True, resources=resources).execute()
     nb.metadata.pop("language_info", None)  # it names the version of Python
+    nb.metadata.pop("widgets", None)  # how far progress bars had come
     for cell in nb.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

@@ -5,6 +5,7 @@ curvature is what books call L, the largest one in a valley of many parameters.
 """
 
 from functools import cache
+from math import isclose
 from typing import Any
 
 import ipywidgets as widgets
@@ -24,6 +25,7 @@ VERDICTS = {
     "converges": (GREEN, "not above 1/L, so the walker comes down on one side"),
     "bounces": (BLUE, "between 1/L and 2/L, so each step lands across the valley"),
     "diverges": (RED, "above 2/L, so each step lands higher than it started"),
+    "swings": (BLUE, "2/L exactly, so each step lands at the same height on the other side"),
 }
 
 
@@ -39,6 +41,8 @@ def descent_verdict(learning_rate: float, curvature: float) -> str:
     if learning_rate <= 0 or curvature <= 0:
         raise ValueError(f"rate and curvature must be positive, got {learning_rate}, {curvature}")
     factor = 1 - learning_rate * curvature
+    if isclose(factor, -1):
+        return "swings"
     if factor < -1:
         return "diverges"
     if factor < 0:
