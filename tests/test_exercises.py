@@ -1,5 +1,6 @@
 """Every task is tried: solutions, named mistakes, mutants, and answers that are out of place."""
 
+import itertools
 import random
 import re
 import time
@@ -16,12 +17,15 @@ from course.exercises.task import Task, Value, all_tasks, find_task, message_of
 from course.exercises.verdict import NOT_YET, RIGHT, WRONG, judge
 from mutants import mutants
 from new_python import run_python
+from notebook_files import NAMES, read
 
 TASKS = all_tasks()
 MOST_WORDS = 40
 
 # Mutants that compute the same as the solution, so that nobody could refuse them.
 EQUIVALENT = {
+    "00.1 share_right": ["zip(truths, answers", "strict=False"],
+    "00.1 share_right_in_one_line": ["zip(truths, answers", "strict=False"],
     "01.2 brighten_in_a_loop": ["strict=False", "zip(gain, batch"],
     "01.3 normalise_each": ["dim=(2, 1, 3)"],  # the order of the dimensions does not matter
 }
@@ -306,6 +310,38 @@ def test_what_a_learner_writes_is_escaped():
 def test_a_number_without_a_task_is_refused(number):
     with pytest.raises(ValueError, match=r"choose from .*01\.1"):
         check(number, 3)
+
+
+def tasks_of(name):
+    """Number, minutes and code of the tasks of a notebook: a heading, and the cell after it."""
+    cells = read(name).cells
+    for cell, after in itertools.pairwise(cells):
+        for number, minutes in re.findall(
+            r"^### Task (\S+) · .+ \((\d+) minutes\)$", cell.source, flags=re.M
+        ):
+            yield number, int(minutes), after.source
+
+
+NOT_YET_IN_A_NOTEBOOK = {"01", "02", "04"}
+
+
+def test_every_task_stands_in_its_notebook_and_the_other_way_round():
+    found = [task for name in NAMES for task in tasks_of(name)]
+    missing = [number for number in TASKS if number[:2] not in NOT_YET_IN_A_NOTEBOOK]
+    assert [number for number, _, _ in found] == missing
+    for number, minutes, source in found:
+        assert TASKS[number].minutes == minutes, number
+        assert f'check("{number}", ' in source, number
+    checks = sum('check("' in cell.source for name in NAMES for cell in read(name).cells)
+    assert checks == len(found)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if list(tasks_of(name))])
+def test_a_task_as_shipped_says_not_yet(name, capsys):
+    memory = {"check": check}
+    for number, _, source in tasks_of(name):
+        exec(compile(source, number, "exec"), memory)
+        assert f"Task {number}: not yet" in capsys.readouterr().out
 
 
 def test_everything_that_a_chapter_holds_is_found():

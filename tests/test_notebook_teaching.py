@@ -50,16 +50,20 @@ def parts(name: str) -> tuple[list[NotebookNode], list[NotebookNode]]:
 
 
 def minutes(cells: list[NotebookNode]) -> float:
-    """Time to read the words and the lines of code that are not collapsed."""
+    """Time to read the words and the lines of code that are not collapsed, and to do the tasks."""
+    tasks = 0
     words = 0
     lines = 0
     for cell in cells:
         if cell.cell_type == "markdown":
             prose = re.sub(r"\]\([^)]*\)", "]", cell.source)  # nobody reads the target of a link
             words += sum(bool(re.search(r"\w", word)) for word in prose.split())
+            tasks += sum(
+                map(int, re.findall(r"^### Task .+ \((\d+) minutes\)$", prose, flags=re.M))
+            )
         elif not is_hidden(cell):
             lines += sum(bool(line.strip()) for line in cell.source.splitlines())
-    return words / WORDS_PER_MINUTE + lines / LINES_PER_MINUTE
+    return tasks + words / WORDS_PER_MINUTE + lines / LINES_PER_MINUTE
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

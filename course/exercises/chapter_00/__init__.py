@@ -1,0 +1,1 @@
+"""Tasks of notebook 00, about notebooks and Python."""
