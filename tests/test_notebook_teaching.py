@@ -139,3 +139,22 @@ def test_words(name):
         if cell.cell_type == "markdown" and not name.startswith("B"):
             for wrong in (r"commonest", r"\bthe notes\b", r"In the notes", r"NotesClassifier"):
                 assert not re.search(wrong, cell.source), f"{cell.id}: {wrong}"
+
+
+TEST_DATA = r"train=False|fashion_mnist(?:_tensors)?\(False|[\"']test[\"']"
+TRAINING = r"\b(?:fit|train_one_epoch|train_head|sweep)\("
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_test_data_is_opened_once_and_nothing_is_trained_after_that(name):
+    cells = [cell for cell in read(name).cells if cell.cell_type == "code"]
+    opened = [i for i, cell in enumerate(cells) if re.search(TEST_DATA, cell.source)]
+    assert len(opened) <= 1, [cells[i].id for i in opened]
+    for cell in cells[opened[0] + 1 :] if opened else []:
+        assert not re.search(TRAINING, cell.source), f"{cell.id}: a choice after the test"
+
+
+def test_a_second_look_at_test_data_would_be_found():
+    for code in ("fashion_mnist(train=False)", "photos / 'test'", 'datasets["test"]'):
+        assert re.search(TEST_DATA, code)
+    assert not re.search(TEST_DATA, "fashion_mnist(train=True)  # no test here")
