@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision import datasets
-from torchvision.transforms import v2
+from torchvision.transforms import Compose, v2
 
 from course.files.fashion import unpack_fashion_mnist
 from course.files.folders import check_same_classes, find_classes, find_images, find_parts
@@ -74,13 +74,16 @@ class ClothingDataset(Dataset[tuple[Any, int]]):
 
 # --- Transforms --------------------------------------------------------------------------------
 
+# `v2.Compose` is an nn.Module, and a network that carries one would take it for a layer.
+TO_FLOAT = v2.ToDtype(torch.float32, scale=True)  # 0 to 255 becomes 0 to 1
 
-def photo_transform(size: int = 224) -> v2.Compose:
+
+def photo_transform(size: int = 224) -> Compose:
     """PIL image to ``(3, H, W) float32``, normalised as for ImageNet; H and W are `size` pixels."""
-    resize = v2.Resize((size, size))
-    to_float = v2.ToDtype(torch.float32, scale=True)  # 0 to 255 becomes 0 to 1
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
     normalize = v2.Normalize(IMAGENET_MEAN, IMAGENET_STD)
-    return v2.Compose([v2.PILToTensor(), resize, to_float, normalize])
+    return Compose([v2.PILToTensor(), v2.Resize((size, size)), TO_FLOAT, normalize])
 
 
 def denormalize(images: Tensor) -> Tensor:
@@ -110,15 +113,14 @@ class LikeFashionMNIST:
         return "LikeFashionMNIST()"
 
 
-def fashion_transform() -> v2.Compose:
+def fashion_transform() -> Compose:
     """Any PIL image to ``(1, 28, 28) float32``, normalised as `fashion_mnist_tensors` does it."""
-    to_float = v2.ToDtype(torch.float32, scale=True)  # 0 to 255 becomes 0 to 1
     normalize = v2.Normalize([FASHION_MEAN], [FASHION_STD])
-    return v2.Compose([LikeFashionMNIST(), v2.PILToTensor(), to_float, normalize])
+    return Compose([LikeFashionMNIST(), v2.PILToTensor(), TO_FLOAT, normalize])
 
 
 # A saved model names its transform, and this finds it again.
-TRANSFORMS: dict[str, Callable[..., v2.Compose]] = {
+TRANSFORMS: dict[str, Callable[..., Compose]] = {
     "photo_transform": photo_transform,
     "fashion_transform": fashion_transform,
 }

@@ -174,7 +174,8 @@ def test_text_files_are_opened_with_their_encoding() -> None:
     for path in NOTEBOOKS:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "code":
-                sources[f"{path.name}, cell {cell['id']}"] = "".join(cell["source"])
+                source = re.sub(r"^%%.*", "", "".join(cell["source"]))  # a cell that writes a file
+                sources[f"{path.name}, cell {cell['id']}"] = source
     wrong = [
         f"{name}: {ast.unparse(node)}"
         for name, source in sources.items()
