@@ -45,6 +45,11 @@ def is_folded(cell: NotebookNode) -> bool:
     return bool(cell["metadata"].get("jupyter", {}).get("outputs_hidden"))
 
 
+def outputs_of(cell: NotebookNode) -> list[NotebookNode]:
+    """The outputs of a code cell that have something to see."""
+    return [output for output in cell["outputs"] if output != NOTHING_TO_SEE]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tell nbval what to compare, and prepare what the notebooks of this run need."""
     for item in items:
@@ -53,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if is_fact(cell):
             cell["execution_count"] = 1
-            cell["outputs"] = [out for out in cell["outputs"] if out != NOTHING_TO_SEE]
+            cell["outputs"] = outputs_of(cell)
         else:
             cell["execution_count"] = None
             cell["outputs"] = []

@@ -8,7 +8,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from conftest import NOTHING_TO_SEE
+from conftest import outputs_of
 from course.files import paths
 from course.stand_ins.sketches import draw_garments
 
@@ -22,8 +22,7 @@ def read(name: str) -> NotebookNode:
 
 def seen(cell: NotebookNode) -> list[dict]:
     """What a reader sees of the outputs: text and data, without counters and metadata."""
-    outputs = [output for output in cell.outputs if output != NOTHING_TO_SEE]
-    return [{k: o[k] for k in ("name", "text", "data") if k in o} for o in outputs]
+    return [{k: o[k] for k in ("name", "text", "data") if k in o} for o in outputs_of(cell)]
 
 
 @functools.cache

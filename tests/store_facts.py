@@ -16,14 +16,14 @@ from nbformat import NotebookNode
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from conftest import NOTHING_TO_SEE, is_fact, is_folded  # noqa: E402
+from conftest import NOTHING_TO_SEE, is_fact, is_folded, outputs_of  # noqa: E402
 
 
 def stored(cell: NotebookNode) -> list[NotebookNode]:
     """The outputs that stay in the file: those of facts, without counters."""
     if not is_fact(cell):
         return []
-    outputs = [output for output in cell.outputs if output != NOTHING_TO_SEE]
+    outputs = outputs_of(cell)
     for output in outputs:
         if "execution_count" in output:
             output.execution_count = None

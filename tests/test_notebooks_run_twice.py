@@ -10,7 +10,7 @@ import sysconfig
 import nbformat
 import pytest
 
-from conftest import NOTHING_TO_SEE, is_fact
+from conftest import is_fact, outputs_of
 from course.files import paths
 from notebook_files import NAMES, read, run_twice, seen
 
@@ -72,7 +72,7 @@ def test_a_run_leaves_git_clean(name, elsewhere, tmp_path):
     shipped = read(name)
     for cell in shipped.cells:  # an answer that was run is not folded any more
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output != NOTHING_TO_SEE]
+            cell.outputs = outputs_of(cell)
     nbformat.write(shipped, tmp_path / f"{name}.ipynb")
     git("add", ".")
     git("commit", "--quiet", "-m", "as shipped")

@@ -10,7 +10,6 @@ from course.exercises.compare import difference, name_of_type, same
 from course.exercises.running import (
     Outcome,
     call,
-    copy_of,
     describe,
     is_unsolved,
     nothing_else_changed,
@@ -149,7 +148,7 @@ def _problem(
         return "It prints its result: use `return`, so that others can go on with it."
     if found := difference(wanted.result, outcome.result, task.relative):
         return found
-    expected = wanted.arguments_after if task.changes_arguments else copy_of(arguments)
+    expected = wanted.arguments_after if task.changes_arguments else arguments
     if not same(expected, outcome.arguments_after, task.relative):
         if task.changes_arguments:
             return "What it was given is not changed as asked."
